@@ -1,0 +1,146 @@
+/**
+ * The vocabulary of the audit: what may be recorded, and with which fields.
+ *
+ * Written by the gateway and the admin API, stored by `database`; it knows neither. An event is a fact that
+ * happened: it is appended once and never changed. States ("queued", "delivered") are views over events.
+ */
+
+/** A value of a policy fact as it is recorded. A failed look-up is `{ unknown: why }`, never a missing key. */
+export type RecordedFact = string | number | boolean | readonly string[] | { readonly unknown: string };
+export type RecordedFacts = Readonly<Record<string, RecordedFact>>;
+
+/** Which policy judged: enough to load exactly the same snapshot again. `lists` maps managed list to its revision. */
+export interface RecordedSnapshot {
+  readonly policy: string;
+  readonly revision: number;
+  readonly digest: string;
+  readonly lists: Readonly<Record<string, number>>;
+}
+
+/** What was decided for one recipient, with the facts that only this recipient had. */
+export interface RecordedRecipient {
+  /** UUIDv7; the same id in the queue and in every `delivery.*` event. */
+  readonly id: string;
+  /** Forward path as the client gave it. */
+  readonly original: string;
+  /** Address mail goes to, after rewriting. */
+  readonly address: string;
+  readonly verdict: 'accept' | 'reject' | 'defer';
+  /** Rule that decided (`rcpt/leaver`, `builtin/relay-denied`), or '' when no rule did. */
+  readonly by: string;
+  /** The reply as sent, byte for byte, without CRLF. */
+  readonly reply: string;
+  /** Route chosen by the routing rules; absent for a refused recipient. */
+  readonly route?: string;
+  readonly facts: RecordedFacts;
+}
+
+export interface TransactionRecord {
+  readonly listener: string;
+  readonly clientPort: number;
+  readonly helo: string;
+  readonly protocol: 'SMTP' | 'ESMTP';
+  /** Milliseconds since the epoch at MAIL FROM. */
+  readonly startedAtMs: number;
+  readonly snapshot: RecordedSnapshot;
+  /** Policy client that matched, or `none`. */
+  readonly client: string;
+  /** Facts shared by all recipients, as the evaluator saw them. */
+  readonly facts: RecordedFacts;
+  readonly parameters: { readonly sizeBytes?: number; readonly body?: '7BIT' | '8BITMIME' };
+  readonly message?: {
+    readonly sizeBytes: number;
+    /** SHA-256 of the content as received, hex. */
+    readonly digest: string;
+    readonly messageId?: string;
+    readonly from?: string;
+    readonly subject?: string;
+  };
+  readonly recipients: readonly RecordedRecipient[];
+  /** Last reply of the transaction as sent; absent when the client left before one was due. */
+  readonly reply?: string;
+  /** Rule that decided the whole transaction, '' when none did. */
+  readonly by: string;
+  /** Why it ended without acceptance: `reset`, `quit`, `lost`, `timeout`, `all-recipients-refused`, `content-refused`, … */
+  readonly reason?: string;
+}
+
+/** One attempt to deliver, as seen by the next hop. */
+export interface AttemptRecord {
+  readonly attempt: number;
+  readonly route: string;
+  /** Policy revision whose definition of the route was used. */
+  readonly routeRevision: number;
+  /** Next hop by name, empty when none could be chosen; for files the path of what was written. */
+  readonly host: string;
+  readonly address?: string;
+  readonly port?: number;
+  /** Stage that produced the outcome: connect, banner, ehlo, mail, rcpt, data, content, file, dns, policy. */
+  readonly stage: string;
+  /** The remote's reply, controls replaced, at most 512 octets; or our description of a network fault. */
+  readonly reply: string;
+  readonly code?: number;
+  readonly enhanced?: string;
+  readonly startedAtMs: number;
+  readonly tookMs: number;
+  /** Next attempt, for deferrals. Milliseconds since the epoch. */
+  readonly nextAttemptAtMs?: number;
+}
+
+interface EventBase {
+  /** UUIDv7: its time is the event's time, and ids sort as the events happened on one node. */
+  readonly id: string;
+  readonly sessionId?: string;
+  readonly transactionId?: string;
+  readonly recipient?: string;
+  /** Reverse path; '' is the null sender. */
+  readonly sender?: string;
+  /** Textual IP address of the SMTP client. */
+  readonly clientAddress?: string;
+}
+
+export type AuditEvent = EventBase &
+  (
+    | { readonly kind: 'connection.refused'; readonly data: { listener: string; clientPort: number; reply: string; by: string } }
+    | {
+        readonly kind: 'session.ended';
+        readonly data: {
+          listener: string;
+          clientPort: number;
+          helo: string;
+          startedAtMs: number;
+          endReason: string;
+          commands: number;
+          errors: number;
+          transactions: number;
+          bytesIn: number;
+          bytesOut: number;
+        };
+      }
+    | { readonly kind: 'transaction.accepted'; readonly data: TransactionRecord }
+    | { readonly kind: 'transaction.refused'; readonly data: TransactionRecord }
+    | { readonly kind: 'transaction.abandoned'; readonly data: TransactionRecord }
+    /** One per recipient, only where a transaction has several: makes each of them findable. */
+    | { readonly kind: 'recipient.judged'; readonly data: RecordedRecipient }
+    | { readonly kind: 'delivery.succeeded'; readonly data: AttemptRecord }
+    | { readonly kind: 'delivery.deferred'; readonly data: AttemptRecord }
+    | { readonly kind: 'delivery.failed'; readonly data: AttemptRecord }
+    | { readonly kind: 'delivery.expired'; readonly data: AttemptRecord }
+    | { readonly kind: 'delivery.lease-lost'; readonly data: AttemptRecord }
+    /** `transactionId` is the failed message's; `noticeId` the bounce's own transaction id. */
+    | { readonly kind: 'bounce.queued'; readonly data: { noticeId: string; to: string; recipients: readonly string[] } }
+    | { readonly kind: 'bounce.suppressed'; readonly data: { reason: string; recipients: readonly string[] } }
+    | { readonly kind: 'policy.published'; readonly data: { revision: number; previous?: number; digest: string; actor: string; reason?: string } }
+    | { readonly kind: 'policy.loaded'; readonly data: { node: string; revision: number; digest: string } }
+    | { readonly kind: 'policy.load-failed'; readonly data: { node: string; revision: number; message: string } }
+    | {
+        readonly kind: 'list.changed';
+        readonly data: { list: string; revision: number; operation: 'add' | 'remove'; value: string; actor: string; reason?: string };
+      }
+    | { readonly kind: 'api-key.created'; readonly data: { keyId: string; name: string; actor: string } }
+    | { readonly kind: 'api-key.revoked'; readonly data: { keyId: string; name: string; actor: string } }
+    | { readonly kind: 'gateway.started'; readonly data: { node: string; version: string } }
+    | { readonly kind: 'gateway.stopped'; readonly data: { node: string; reason: string } }
+  );
+
+export type AuditEventKind = AuditEvent['kind'];

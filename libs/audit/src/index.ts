@@ -1,0 +1,10 @@
+export type {
+  AttemptRecord,
+  AuditEvent,
+  AuditEventKind,
+  RecordedFact,
+  RecordedFacts,
+  RecordedRecipient,
+  RecordedSnapshot,
+  TransactionRecord,
+} from './event.js';
