@@ -28,3 +28,23 @@ export type {
   TransactionDecision,
   Verdict,
 } from './types.js';
+export type { CompiledPolicy, CompileResult } from './compiled.js';
+export type { Snapshot } from './snapshot.js';
+export {
+  buildManagedList,
+  check,
+  checkListEntry,
+  compile,
+  createSnapshot,
+  decideTransaction,
+  explainTransaction,
+  judgeConnect,
+  judgeHelo,
+  judgeMail,
+  judgeRecipient,
+  policyJsonSchema,
+  renderVocabulary,
+  runTests,
+  type ListEntryResult,
+  type TestResult,
+} from './unbuilt.js';
