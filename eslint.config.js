@@ -1,5 +1,4 @@
 // Rules with types for TypeScript, without for scripts. `test/fence` proves the purity rules on planted violations.
-import { builtinModules } from 'node:module';
 import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
@@ -91,17 +90,15 @@ const pureRules = (allowedAliases, allowedPackages) => ({
   'no-restricted-imports': [
     'error',
     {
-      paths: builtinModules.map((name) => ({ name, message: pureMessage })),
       patterns: [
-        { regex: '^node:', message: pureMessage },
         // `regex`, never `group`: a group that begins with # is taken for a comment and matches nothing.
         {
           regex: `^#(?!(${allowedAliases.join('|') || '$.'})$)`,
           message: 'this library knows none of our other rooms',
         },
         {
-          regex: `^(?!\\.|#|node:)(?!(${allowedPackages.map((name) => name.replace('.', '\\.')).join('|') || '$.'})$)`,
-          message: 'this package is not allowed here; see .dependency-cruiser.cjs',
+          regex: `^(?!\\.|#)(?!(${allowedPackages.map((name) => name.replace('.', '\\.')).join('|') || '$.'})$)`,
+          message: 'neither this package nor any built-in is allowed here; see .dependency-cruiser.cjs',
         },
       ],
     },

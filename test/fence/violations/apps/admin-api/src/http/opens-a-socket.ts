@@ -1,0 +1,2 @@
+// expect fence: apps/admin-api: built-ins
+export { connect } from 'node:net';

@@ -1,0 +1,2 @@
+// expect fence: apps/admin-api: types only
+export { inner } from '#delivery';

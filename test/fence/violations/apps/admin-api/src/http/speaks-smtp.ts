@@ -1,0 +1,2 @@
+// expect fence: apps/admin-api: libraries
+export { inner } from '#smtp-core';

@@ -1,0 +1,2 @@
+// expect fence: apps/cli: libraries
+export { inner } from '#database';

@@ -1,0 +1,3 @@
+// expect fence: config.ts: packages
+export { z } from 'zod';
+export { Module } from '@nestjs/common';

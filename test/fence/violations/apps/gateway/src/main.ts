@@ -1,0 +1,1 @@
+export { inner as main } from '#policy';

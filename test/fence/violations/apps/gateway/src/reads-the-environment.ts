@@ -1,0 +1,3 @@
+// expect lint: no-restricted-properties
+import { main } from './main.js';
+export const url = (): unknown => [main, process.env['DATABASE_URL']];

@@ -1,0 +1,2 @@
+// expect fence: apps/gateway: packages
+export { DataSource } from 'typeorm';

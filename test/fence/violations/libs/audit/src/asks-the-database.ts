@@ -1,0 +1,3 @@
+// expect lint: no-restricted-imports
+// expect fence: libs/audit: libraries
+export { inner } from '#database';

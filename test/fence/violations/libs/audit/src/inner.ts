@@ -1,0 +1,4 @@
+export interface Inner {
+  readonly room: 'audit';
+}
+export const inner: Inner = { room: 'audit' };

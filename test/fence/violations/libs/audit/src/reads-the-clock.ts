@@ -1,0 +1,3 @@
+// expect lint: no-restricted-properties
+import { inner } from './inner.js';
+export const now = (): unknown => [inner, Date.now()];

@@ -1,0 +1,2 @@
+// expect fence: libs/database: types only
+export { inner } from '#delivery';

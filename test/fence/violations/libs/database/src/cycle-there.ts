@@ -1,0 +1,2 @@
+import { back } from './cycle-back.js';
+export const there = (): number => back();

@@ -1,0 +1,2 @@
+// expect fence: sources know no test
+export { helper } from './helper.spec.js';

@@ -1,0 +1,2 @@
+// expect fence: aliases resolve to sources
+export { inner } from '#bundled';

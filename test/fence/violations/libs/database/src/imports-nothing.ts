@@ -1,0 +1,2 @@
+// expect fence: no unresolved import
+export { inner } from '#misspelt';

@@ -1,0 +1,2 @@
+export { inner } from './inner.js';
+export type { Inner } from './inner.js';

@@ -1,0 +1,4 @@
+export interface Inner {
+  readonly room: 'database';
+}
+export const inner: Inner = { room: 'database' };

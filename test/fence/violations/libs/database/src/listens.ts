@@ -1,0 +1,2 @@
+// expect fence: libs/database: built-ins
+export { createServer } from 'node:http';

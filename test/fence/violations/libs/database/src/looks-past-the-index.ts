@@ -1,0 +1,2 @@
+// expect fence: only the index of a library
+export { inner } from '../../audit/src/inner.js';

@@ -1,0 +1,2 @@
+// expect fence: no orphans
+export const alone = 1;

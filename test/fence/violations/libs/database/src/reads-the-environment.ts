@@ -1,0 +1,3 @@
+// expect lint: no-restricted-properties
+import { inner } from './inner.js';
+export const url = (): unknown => [inner, process.env['DATABASE_URL']];

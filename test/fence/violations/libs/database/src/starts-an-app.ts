@@ -1,0 +1,2 @@
+// expect fence: libraries know no app
+export { main } from '../../../apps/gateway/src/main.js';

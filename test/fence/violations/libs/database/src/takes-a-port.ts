@@ -1,0 +1,2 @@
+import type { Inner } from '#delivery';
+export type { Inner };

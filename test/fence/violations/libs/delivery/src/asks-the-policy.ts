@@ -1,0 +1,2 @@
+// expect fence: libs/delivery: libraries
+export { inner } from '#policy';

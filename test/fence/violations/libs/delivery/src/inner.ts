@@ -1,0 +1,4 @@
+export interface Inner {
+  readonly room: 'delivery';
+}
+export const inner: Inner = { room: 'delivery' };

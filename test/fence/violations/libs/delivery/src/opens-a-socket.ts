@@ -1,0 +1,2 @@
+// expect fence: libs/delivery: built-ins
+export { connect } from 'node:tls';

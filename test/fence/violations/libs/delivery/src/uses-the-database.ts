@@ -1,0 +1,2 @@
+// expect fence: libs/delivery: packages
+export { Client } from 'pg';

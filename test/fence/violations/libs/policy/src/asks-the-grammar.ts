@@ -1,0 +1,3 @@
+// expect lint: no-restricted-imports
+// expect fence: libs/policy: libraries
+export { inner } from '#smtp-core';

@@ -1,0 +1,4 @@
+export interface Inner {
+  readonly room: 'policy';
+}
+export const inner: Inner = { room: 'policy' };

@@ -1,0 +1,2 @@
+// expect fence: migrations: libraries
+export { inner } from '#database';
