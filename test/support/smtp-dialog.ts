@@ -1,0 +1,132 @@
+/**
+ * A person at a terminal: opens a connection, sends exactly the octets it is told, and reads replies one at a time.
+ * For sessions that must be held open, cut or confused; ordinary mail is sent by foreign clients.
+ */
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import type { Socket } from 'node:net';
+import { stuffed } from './senders.js';
+
+export interface DialogOptions {
+  readonly host?: string;
+  readonly port: number;
+  readonly deadlineMs?: number;
+}
+
+export interface Envelope {
+  readonly sender: string;
+  readonly recipients: readonly string[];
+}
+
+/** A whole reply: all its lines without CRLF. `code` is 0 when the connection ended instead. */
+export interface DialogReply {
+  readonly code: number;
+  readonly lines: readonly string[];
+  readonly text: string;
+}
+
+export class SmtpDialog {
+  readonly #socket: Socket;
+  readonly #deadlineMs: number;
+  #received = '';
+  #ended = false;
+  #wake: () => void = () => undefined;
+
+  private constructor(socket: Socket, deadlineMs: number) {
+    this.#socket = socket;
+    this.#deadlineMs = deadlineMs;
+    socket.setNoDelay(true);
+    socket.setEncoding('latin1');
+    socket.on('data', (chunk: string) => {
+      this.#received += chunk;
+      this.#wake();
+    });
+    socket.on('error', () => undefined);
+    socket.on('close', () => {
+      this.#ended = true;
+      this.#wake();
+    });
+  }
+
+  /** Connects and does not wait for the banner. */
+  static async open(options: DialogOptions): Promise<SmtpDialog> {
+    const socket = connect({ host: options.host ?? '127.0.0.1', port: options.port });
+    await once(socket, 'connect');
+    return new SmtpDialog(socket, options.deadlineMs ?? 15_000);
+  }
+
+  /** Connects, reads the banner and says EHLO. */
+  static async start(options: DialogOptions): Promise<SmtpDialog> {
+    const dialog = await SmtpDialog.open(options);
+    await dialog.expect(220);
+    await dialog.command('EHLO dialog.test', 250);
+    return dialog;
+  }
+
+  write(octets: string | Buffer): void {
+    this.#socket.write(octets, 'latin1');
+  }
+
+  async command(line: string, expected?: number): Promise<DialogReply> {
+    this.write(`${line}\r\n`);
+    return expected === undefined ? this.reply() : this.expect(expected);
+  }
+
+  async expect(code: number): Promise<DialogReply> {
+    const reply = await this.reply();
+    if (reply.code !== code) throw new Error(`expected ${String(code)}, got: ${reply.text || 'end of connection'}`);
+    return reply;
+  }
+
+  async reply(): Promise<DialogReply> {
+    const endsAt = performance.now() + this.#deadlineMs;
+    for (;;) {
+      const whole = /^(?:\d{3}-[^\r\n]*\r\n)*(\d{3})(?: [^\r\n]*)?\r\n/.exec(this.#received);
+      if (whole !== null) {
+        this.#received = this.#received.slice(whole[0].length);
+        const lines = whole[0].slice(0, -2).split('\r\n');
+        return { code: Number(whole[1]), lines, text: lines.join('\n') };
+      }
+      if (this.#ended) return { code: 0, lines: [], text: '' };
+      await this.#something(endsAt);
+    }
+  }
+
+  /** Sends one whole message; resolves with the last reply, whichever ended the transaction. */
+  async deliver(envelope: Envelope, content: Buffer): Promise<DialogReply> {
+    const mail = await this.command(`MAIL FROM:<${envelope.sender}>`);
+    if (mail.code !== 250) return mail;
+    for (const recipient of envelope.recipients) {
+      const rcpt = await this.command(`RCPT TO:<${recipient}>`);
+      if (rcpt.code !== 250) return rcpt;
+    }
+    const data = await this.command('DATA');
+    if (data.code !== 354) return data;
+    this.write(stuffed(content));
+    return this.reply();
+  }
+
+  async quit(): Promise<void> {
+    await this.command('QUIT');
+    this.destroy();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  async #something(endsAt: number): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(
+        () => {
+          reject(new Error(`no reply after ${String(this.#deadlineMs)} ms; received so far: ${this.#received}`));
+        },
+        Math.max(0, endsAt - performance.now()),
+      );
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}
