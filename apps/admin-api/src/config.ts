@@ -1,0 +1,65 @@
+import { isAbsolute } from 'node:path';
+import { z } from 'zod';
+
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+
+function wholeNumber(lowest: number, highest: number, expected: string): z.ZodType<number, string> {
+  return z
+    .string()
+    .refine((text) => /^\d{1,12}$/u.test(text) && Number(text) >= lowest && Number(text) <= highest, expected)
+    .transform(Number);
+}
+
+const MiB = 1024 * 1024;
+
+/** The environment of the admin API and of the one-shot setup. Each message says what was expected, never what came. */
+const ENVIRONMENT = z.object({
+  DATABASE_URL: z
+    .string('expected `postgresql://…`')
+    .regex(/^postgres(ql)?:\/\//u, 'expected an address that starts with `postgresql://`'),
+  POSTERN_DATA_DIR: z
+    .string('expected the absolute path of the data directory')
+    .refine((path) => isAbsolute(path), 'expected an absolute path'),
+  ADMIN_API_HOST: z.string().min(1, 'expected an address to listen on').default('127.0.0.1'),
+  ADMIN_API_PORT: wholeNumber(0, 65_535, 'expected a port from 0 (any) to 65535').default(8025),
+  ADMIN_LOG_LEVEL: z.enum(LOG_LEVELS, `expected one of ${LOG_LEVELS.join(', ')}`).default('info'),
+  ADMIN_MAX_POLICY_BYTES: wholeNumber(1024, 64 * MiB, 'expected octets from 1024 to 67108864').default(4 * MiB),
+  POSTERN_FIRST_POLICY: z.string().min(1, 'expected the path of a policy file').optional(),
+});
+
+export interface AdminApiConfig {
+  readonly databaseUrl: string;
+  readonly dataDir: string;
+  readonly host: string;
+  readonly port: number;
+  readonly logLevel: (typeof LOG_LEVELS)[number];
+  readonly maxPolicyBytes: number;
+  readonly firstPolicyFile?: string;
+}
+
+export type ConfigResult =
+  { readonly ok: true; readonly config: AdminApiConfig } | { readonly ok: false; readonly message: string };
+
+export function readConfig(environment: Readonly<Record<string, string | undefined>>): ConfigResult {
+  const known = Object.keys(ENVIRONMENT.shape);
+  const faults = Object.keys(environment)
+    .filter((name) => name.startsWith('ADMIN_') && !known.includes(name))
+    .map(
+      (name) => `\`${name}\`: unknown setting; there are ${known.filter((it) => it.startsWith('ADMIN_')).join(', ')}`,
+    );
+  const given = Object.fromEntries(known.flatMap((name) => (environment[name] ? [[name, environment[name]]] : [])));
+  const read = ENVIRONMENT.safeParse(given);
+  if (!read.success) faults.push(...read.error.issues.map((issue) => `\`${issue.path.join('.')}\`: ${issue.message}`));
+  if (!read.success || faults.length > 0) return { ok: false, message: faults.join('; ') };
+  const env = read.data;
+  const config: AdminApiConfig = {
+    databaseUrl: env.DATABASE_URL,
+    dataDir: env.POSTERN_DATA_DIR,
+    host: env.ADMIN_API_HOST,
+    port: env.ADMIN_API_PORT,
+    logLevel: env.ADMIN_LOG_LEVEL,
+    maxPolicyBytes: env.ADMIN_MAX_POLICY_BYTES,
+    ...(env.POSTERN_FIRST_POLICY !== undefined && { firstPolicyFile: env.POSTERN_FIRST_POLICY }),
+  };
+  return { ok: true, config: Object.freeze(config) };
+}

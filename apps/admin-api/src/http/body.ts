@@ -1,0 +1,106 @@
+import express, { type NextFunction, type Request, type RequestHandler, type Response } from 'express';
+import { Problem } from './problem.js';
+import { contextOf } from './request-context.js';
+
+/** Bodies other than policies are small objects. */
+export const MAX_JSON_BYTES = 64 * 1024;
+
+const JSON_TYPES = ['application/json', 'application/*+json'];
+export const YAML_TYPES = ['application/yaml', 'application/x-yaml', 'text/yaml', 'text/x-yaml'];
+
+/** True for the resources whose body is a policy: text, kept as it was written. */
+function takesPolicy(path: string): boolean {
+  return path === '/v1/policies:check' || /^\/v1\/policies\/[^/]+\/?$/u.test(path);
+}
+
+/**
+ * Reads the body of requests that carry a key: octets up to a limit, well-formed UTF-8, JSON unless it is a policy.
+ * Compressed bodies are refused, so that a small one cannot become a large one.
+ */
+export function bodyReader(maxPolicyBytes: number): RequestHandler {
+  const readPolicy = express.raw({ type: () => true, limit: maxPolicyBytes, inflate: false });
+  const readJson = express.raw({ type: () => true, limit: MAX_JSON_BYTES, inflate: false });
+  return (request: Request, response: Response, next: NextFunction): void => {
+    if (contextOf(request).principal === undefined) {
+      next();
+      return;
+    }
+    const policy = takesPolicy(request.path);
+    const read = policy ? readPolicy : readJson;
+    read(request, response, (error?: unknown) => {
+      if (error !== undefined) {
+        next(bodyProblem(error, policy ? maxPolicyBytes : MAX_JSON_BYTES));
+        return;
+      }
+      try {
+        takeBody(request, policy);
+        next();
+      } catch (fault) {
+        next(fault);
+      }
+    });
+  };
+}
+
+function bodyProblem(error: unknown, limit: number): unknown {
+  const status = typeof error === 'object' && error !== null && 'status' in error ? error.status : undefined;
+  if (status === 413) {
+    return new Problem('body-too-large', `the body must be at most ${String(limit)} octets`, [], {
+      Connection: 'close',
+    });
+  }
+  if (status === 415) return new Problem('unsupported-media-type', 'the body must be sent without content encoding');
+  if (status === 400) return new Problem('malformed-body', 'the body ended before its announced length');
+  return error;
+}
+
+function takeBody(request: Request, policy: boolean): void {
+  const octets: unknown = request.body;
+  request.body = undefined;
+  if (!Buffer.isBuffer(octets) || octets.length === 0) return;
+  checkType(request, policy);
+  const text = decode(octets);
+  contextOf(request).text = text;
+  if (!policy) request.body = parseJson(text);
+}
+
+function checkType(request: Request, policy: boolean): void {
+  const types = policy ? [...JSON_TYPES, ...YAML_TYPES] : JSON_TYPES;
+  const charset = /;\s*charset\s*=\s*"?([^";\s]+)/iu.exec(request.get('content-type') ?? '')?.[1]?.toLowerCase();
+  if (!request.is(types)) {
+    const expected = policy ? '`application/yaml` or `application/json`' : '`application/json`';
+    throw new Problem('unsupported-media-type', `the Content-Type must be ${expected}`);
+  }
+  if (charset !== undefined && charset !== 'utf-8' && charset !== 'utf8' && charset !== 'us-ascii') {
+    throw new Problem('unsupported-media-type', 'the body must be UTF-8');
+  }
+}
+
+function decode(octets: Buffer): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(octets);
+  } catch {
+    throw new Problem('malformed-body', 'the body must be well-formed UTF-8');
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    const position = /at position (\d+)/u.exec(error instanceof Error ? error.message : '')?.[1];
+    const where = placeOf(text, position === undefined ? text.length : Number(position));
+    const message = 'not valid JSON here';
+    throw new Problem(
+      'malformed-body',
+      `the body is not valid JSON, line ${String(where.line)}, column ${String(where.column)}`,
+      [{ code: 'json-syntax', message, ...where }],
+    );
+  }
+}
+
+function placeOf(text: string, offset: number): { line: number; column: number } {
+  const before = text.slice(0, offset);
+  const lineStart = before.lastIndexOf('\n') + 1;
+  return { line: before.split('\n').length, column: before.length - lineStart + 1 };
+}

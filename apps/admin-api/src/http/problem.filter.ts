@@ -1,0 +1,61 @@
+import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
+import type { Request, Response } from 'express';
+import type { Logger } from 'pino';
+import { OperationalError } from '#database';
+import { Problem, type ProblemKey } from './problem.js';
+import { traceOf } from './request-context.js';
+
+const BY_STATUS: ReadonlyMap<number, ProblemKey> = new Map([
+  [400, 'invalid-request'],
+  [401, 'unauthenticated'],
+  [403, 'forbidden'],
+  [404, 'not-found'],
+  [406, 'not-acceptable'],
+  [409, 'conflict'],
+  [413, 'body-too-large'],
+  [415, 'unsupported-media-type'],
+]);
+
+/** Every exception becomes problem+json here. What a caller did not cause is logged with its stack, and told as an id only. */
+@Catch()
+export class ProblemFilter implements ExceptionFilter {
+  constructor(private readonly logger: Logger) {}
+
+  catch(error: unknown, host: ArgumentsHost): void {
+    const request = host.switchToHttp().getRequest<Request>();
+    const response = host.switchToHttp().getResponse<Response>();
+    const trace = traceOf(request);
+    const problem = problemOf(error);
+    if (problem.status >= 500) this.logger.error({ err: error, trace, path: request.path }, problem.detail);
+    if (response.headersSent) {
+      response.destroy();
+      return;
+    }
+    response.status(problem.status).set(problem.headers).type('application/problem+json');
+    response.send(JSON.stringify(problem.body(trace)));
+  }
+}
+
+function problemOf(error: unknown): Problem {
+  if (error instanceof Problem) return error;
+  if (error instanceof OperationalError) {
+    const detail =
+      'the database does not answer at the moment; nothing was changed unless the request says otherwise when repeated';
+    return new Problem('database-unavailable', detail, [], { 'Retry-After': '1' });
+  }
+  if (error instanceof URIError) return new Problem('invalid-request', 'the address has a malformed `%` escape');
+  const status = statusOf(error);
+  if (status === 404) return new Problem('not-found', 'there is nothing at this address');
+  const key = status === undefined ? undefined : BY_STATUS.get(status);
+  if (key !== undefined) return new Problem(key, 'the request cannot be read');
+  return new Problem('internal', 'an unexpected fault; the log of the admin API has it under this trace');
+}
+
+/** Nest's exceptions and those of Express' own parts, which carry a `status`. */
+function statusOf(error: unknown): number | undefined {
+  if (error instanceof HttpException) return error.getStatus();
+  if (typeof error === 'object' && error !== null && 'status' in error && typeof error.status === 'number') {
+    return error.status;
+  }
+  return undefined;
+}

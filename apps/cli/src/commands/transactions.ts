@@ -1,0 +1,198 @@
+import type { Command } from 'commander';
+import { show, type CommandContext } from '../context.js';
+import { pointInTime, wholeNumber } from '../options.js';
+import { collect } from '../pages.js';
+import { cell, fields, shortTime, table } from '../text.js';
+
+interface SearchOptions {
+  readonly since?: string;
+  readonly until?: string;
+  readonly sender?: string;
+  readonly senderDomain?: string;
+  readonly recipient?: string;
+  readonly ip?: string;
+  readonly verdict?: string;
+  readonly rule?: string;
+  readonly messageId?: string;
+  readonly limit: number;
+}
+
+interface TransactionRow {
+  readonly id: string;
+  readonly at: string;
+  readonly verdict: string;
+  readonly sender: string;
+  readonly recipients: readonly string[];
+  readonly ip?: string;
+  readonly by?: string;
+  readonly reply?: string;
+}
+
+interface AttemptRow {
+  readonly attempt: number;
+  readonly at: string;
+  readonly outcome: string;
+  readonly host?: string;
+  readonly address?: string;
+  readonly port?: number;
+  readonly reply?: string;
+}
+
+interface RecipientStory {
+  readonly id: string;
+  readonly original: string;
+  readonly address: string;
+  readonly verdict: string;
+  readonly by?: string;
+  readonly reply?: string;
+  readonly route?: string;
+  readonly state: string;
+  readonly nextAttemptAt?: string;
+  readonly attempts: readonly AttemptRow[];
+}
+
+interface TransactionStory {
+  readonly id: string;
+  readonly at: string;
+  readonly verdict: string;
+  readonly decision: {
+    readonly by?: string;
+    readonly policy: string;
+    readonly revision: number;
+    readonly client: string;
+  };
+  readonly session: {
+    readonly ip?: string;
+    readonly port?: number;
+    readonly helo?: string;
+    readonly protocol?: string;
+    readonly listener: string;
+  };
+  readonly envelope: { readonly sender: string };
+  readonly message?: {
+    readonly sizeBytes: number;
+    readonly messageId?: string;
+    readonly from?: string;
+    readonly subject?: string;
+    readonly digest: string;
+  };
+  readonly reply?: string;
+  readonly reason?: string;
+  readonly recipients: readonly RecipientStory[];
+}
+
+export function transactionCommands(program: Command, context: CommandContext): void {
+  const tx = program.command('tx').description('search the audit: which mail came, what was decided, where it went');
+  tx.command('list')
+    .description('list transactions, newest first')
+    .option(
+      '--since <when>',
+      'from this time on: `2026-12-31T12:00:00Z`, `2026-12-31`, or a span such as `2h`',
+      pointInTime,
+    )
+    .option('--until <when>', 'before this time', pointInTime)
+    .option('--sender <address>', 'reverse path; `<>` is the null sender')
+    .option('--sender-domain <domain>', 'domain of the reverse path')
+    .option('--recipient <address>', 'a recipient')
+    .option('--ip <address>', 'address of the client')
+    .option('--verdict <verdict>', 'accepted, refused or abandoned')
+    .option('--rule <rule>', 'rule that decided, such as `rcpt/leaver` or `builtin/relay-denied`')
+    .option('--message-id <id>', 'Message-ID header')
+    .option('--limit <n>', 'at most so many', wholeNumber, 50)
+    .action((options: SearchOptions) => search(context, options));
+  tx.command('show')
+    .argument('<id>', '`txn_…`, or the trace from a reply')
+    .description('tell the whole story of a transaction')
+    .action((id: string) => tell(context, id));
+}
+
+async function search(context: CommandContext, options: SearchOptions): Promise<void> {
+  const query = {
+    'at.gte': options.since,
+    'at.lt': options.until,
+    sender: options.sender,
+    senderDomain: options.senderDomain,
+    recipient: options.recipient,
+    ip: options.ip,
+    verdict: options.verdict,
+    rule: options.rule,
+    messageId: options.messageId,
+  };
+  const page = await collect<TransactionRow>(context.api(), '/v1/transactions', query, options.limit);
+  show(context, page, () =>
+    table(
+      ['at', 'id', 'verdict', 'client', 'sender', 'recipients', 'rule'],
+      page.data.map((it) => [
+        shortTime(it.at),
+        it.id,
+        it.verdict,
+        it.ip,
+        nullSender(it.sender),
+        recipients(it.recipients),
+        it.by,
+      ]),
+    ),
+  );
+}
+
+function nullSender(sender: string): string {
+  return sender === '' ? '<>' : sender;
+}
+
+function recipients(addresses: readonly string[]): string {
+  const [first, ...others] = addresses;
+  return others.length === 0 ? cell(first) : `${cell(first)} +${others.length}`;
+}
+
+async function tell(context: CommandContext, id: string): Promise<void> {
+  const story = await context.api().json<TransactionStory>({ path: `/v1/transactions/${encodeURIComponent(id)}` });
+  show(context, story, () => [
+    ...fields(heading(story)),
+    ...story.recipients.flatMap((recipient) => ['', ...recipientLines(recipient)]),
+  ]);
+}
+
+function heading(story: TransactionStory): readonly (readonly [string, unknown])[] {
+  const { session, message, decision } = story;
+  return [
+    ['transaction', story.id],
+    ['at', story.at],
+    ['verdict', decision.by ? `${story.verdict} by ${decision.by}` : story.verdict],
+    ['reason', story.reason],
+    ['reply', story.reply],
+    ['policy', `${decision.policy}, revision ${decision.revision}`],
+    ['listener', session.listener],
+    ['client', `${session.ip ?? '?'}${session.port === undefined ? '' : ` port ${session.port}`} (${decision.client})`],
+    ['helo', session.helo],
+    ['sender', nullSender(story.envelope.sender)],
+    ['message-id', message?.messageId],
+    ['from', message?.from],
+    ['subject', message?.subject],
+    ['size', message?.sizeBytes],
+    ['sha-256', message?.digest],
+  ];
+}
+
+function recipientLines(recipient: RecipientStory): readonly string[] {
+  const { original, address } = recipient;
+  const said = recipient.by ? `${recipient.verdict} by ${recipient.by}` : recipient.verdict;
+  return [
+    ...fields([
+      ['recipient', address],
+      ['as given', original === address ? undefined : original],
+      ['verdict', said],
+      ['reply', recipient.reply],
+      ['route', recipient.route],
+      ['state', recipient.state],
+      ['next attempt', recipient.nextAttemptAt],
+    ]),
+    ...recipient.attempts.map(
+      (it) => `  ${shortTime(it.at)}  attempt ${it.attempt}  ${it.outcome}  ${hop(it)}  ${cell(it.reply)}`,
+    ),
+  ];
+}
+
+function hop(attempt: AttemptRow): string {
+  const where = attempt.address === undefined ? '' : ` [${cell(attempt.address)}]:${attempt.port ?? '?'}`;
+  return `${cell(attempt.host)}${where}`;
+}

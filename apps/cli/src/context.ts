@@ -1,0 +1,19 @@
+import type { ApiClient } from './api-client.js';
+import type { Terminal } from './terminal.js';
+
+/** What every command needs. */
+export interface CommandContext {
+  readonly terminal: Terminal;
+  /** True: print what the API answered, for scripts. */
+  json(): boolean;
+  /** Finds API and key on first use: commands that work offline never ask. */
+  api(): ApiClient;
+  /** Text of a file, or of standard input for `-`. */
+  read(file: string): string;
+}
+
+/** Prints an answer: as JSON, or as lines for people. */
+export function show(context: CommandContext, answer: unknown, lines: () => readonly string[]): void {
+  if (context.json()) context.terminal.raw(`${JSON.stringify(answer, null, 2)}\n`);
+  else context.terminal.out(lines());
+}
