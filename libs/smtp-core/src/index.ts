@@ -1,1 +1,35 @@
+export { parseAddressLiteral, parseDomain, literalOfAddress } from './domain.js';
+export { DEFAULT_LIMITS } from './limits.js';
+export type { SmtpLimits } from './limits.js';
+export {
+  parseForwardPath,
+  parseMailbox,
+  parseReversePath,
+  printForwardPath,
+  printMailbox,
+  printReversePath,
+} from './path.js';
+export type { ForwardPath, Mailbox, PathFault, PathOptions, PathResult, ReversePath } from './path.js';
+export { encodeReply, isPermanent, isPositive, isTransient } from './reply.js';
 export type { Reply } from './reply.js';
+export { REPLIES, replyFor } from './reply-catalogue.js';
+export type { ReplyKey } from './reply-catalogue.js';
+export type {
+  Answer,
+  BodyType,
+  CloseReason,
+  MailParams,
+  Question,
+  QuestionId,
+  SessionCounters,
+  SessionInput,
+  SessionOutput,
+  TransactionEnd,
+} from './session-io.js';
+export { ContentEncoder, ContentNotCanonical, stuffContent } from './content-encoder.js';
+export type { ClientFault, ClientStage, ClientTransaction, RecipientResult } from './client-envelope.js';
+export type { ClientExtensions } from './client-extensions.js';
+export { SmtpClientSession } from './client-session.js';
+export type { ClientInput, ClientOutput, ClientWait } from './client-session.js';
+export { REPLY_LIMITS, ReplyReader, replaceControls } from './reply-reader.js';
+export type { ReplyFault, ReplyLimits } from './reply-reader.js';

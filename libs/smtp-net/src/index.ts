@@ -1,0 +1,13 @@
+export type {
+  ContentSink,
+  DataAnswer,
+  Endpoint,
+  ListenOptions,
+  MaybePromise,
+  ServerSession,
+  SessionTraffic,
+  SmtpListener,
+  SmtpServer,
+  SmtpServerHooks,
+  SmtpServerOptions,
+} from './hooks.js';
