@@ -92,7 +92,10 @@ interface EventBase {
   readonly id: string;
   readonly sessionId?: string;
   readonly transactionId?: string;
+  /** Address. In `transaction.*` set when there is exactly one recipient, else `recipient.judged` has one each. */
   readonly recipient?: string;
+  /** Id of the recipient a `delivery.*` event is about; `QueueStore.record` fills it in. */
+  readonly recipientId?: string;
   /** Reverse path; '' is the null sender. */
   readonly sender?: string;
   /** Textual IP address of the SMTP client. */
@@ -135,10 +138,25 @@ export type AuditEvent = EventBase &
     | { readonly kind: 'policy.load-failed'; readonly data: { node: string; revision: number; message: string } }
     | {
         readonly kind: 'list.changed';
-        readonly data: { list: string; revision: number; operation: 'add' | 'remove'; value: string; actor: string; reason?: string };
+        readonly data: {
+          list: string;
+          revision: number;
+          operation: 'add' | 'remove';
+          /** The value; '' when `count` values changed at once: `list_change` has them under the same revision. */
+          value: string;
+          count?: number;
+          actor: string;
+          reason?: string;
+        };
       }
     | { readonly kind: 'api-key.created'; readonly data: { keyId: string; name: string; actor: string } }
     | { readonly kind: 'api-key.revoked'; readonly data: { keyId: string; name: string; actor: string } }
+    /** A recipient that cannot be attempted (its content is gone, …) and waits for an operator. */
+    | { readonly kind: 'queue.set-aside'; readonly data: { reason: string; route: string } }
+    /** Leases of a node that died were given back to the queue. */
+    | { readonly kind: 'queue.taken-over'; readonly data: { node: string; owner: number; recipients: number; by: string } }
+    /** Events that could not be kept while the database was away: how many, and between which moments. */
+    | { readonly kind: 'audit.gap'; readonly data: { lost: number; firstAtMs: number; lastAtMs: number; reason: string } }
     | { readonly kind: 'gateway.started'; readonly data: { node: string; version: string } }
     | { readonly kind: 'gateway.stopped'; readonly data: { node: string; reason: string } }
   );

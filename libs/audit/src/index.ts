@@ -8,3 +8,5 @@ export type {
   RecordedSnapshot,
   TransactionRecord,
 } from './event.js';
+export { parsePublicId, publicId, traceOf } from './ids.js';
+export { recordableJson, recordableText } from './redact.js';
