@@ -28,7 +28,8 @@ export type ClientOutput<T extends ClientTransaction> =
   | { readonly kind: 'result'; readonly transaction: T; readonly recipients: readonly RecipientResult[] }
   /** The greeting failed; `reply` when the server said why. */
   | { readonly kind: 'failed'; readonly fault: ClientFault; readonly reply?: Reply }
-  | { readonly kind: 'close' };
+  /** Polite after QUIT was answered; otherwise nothing more is worth flushing. */
+  | { readonly kind: 'close'; readonly polite: boolean };
 
 /** What the machine waits for: chooses the time-out of RFC 5321 s4.5.3.2. */
 export type ClientWait = 'idle' | 'banner' | 'ehlo' | 'mail' | 'rcpt' | 'data' | 'content' | 'quit';
@@ -199,7 +200,7 @@ export class SmtpClientSession<T extends ClientTransaction = ClientTransaction> 
   #takeGreeting(expected: Expected<T>, reply: Reply): void {
     const { verb } = expected;
     if (verb === 'quit') {
-      this.#close();
+      this.#close(true);
     } else if (verb === 'banner' && reply.code === 220) {
       this.#command(`EHLO ${this.#heloName}\r\n`, { verb: 'ehlo', index: 0 });
     } else if (verb === 'ehlo' && reply.code >= 500) {
@@ -365,12 +366,12 @@ export class SmtpClientSession<T extends ClientTransaction = ClientTransaction> 
     });
     for (const transaction of this.#waiting.splice(0))
       this.#unsent(transaction, { ...fault, stage: 'mail', progress: 'none' });
-    this.#close();
+    this.#close(false);
   }
 
-  #close(): void {
+  #close(polite: boolean): void {
     this.#state = 'closed';
     this.#expected.length = 0;
-    this.#emit({ kind: 'close' });
+    this.#emit({ kind: 'close', polite });
   }
 }

@@ -1,0 +1,128 @@
+/**
+ * The client for next hops: `connectSmtp` gives a greeted connection, `connection.send` carries out transactions.
+ * RFC 5321 s3, s4.5.3.2 (time-outs). The grammar and the order of commands are `SmtpClientSession` of smtp-core.
+ *
+ * A connection is kept as long as its owner wants: `send` may be called again before the last one settled, and then the
+ * next envelope leaves in the same write as the content before it, where the server pipelines. `send` never rejects:
+ * what went wrong is in the result, per recipient. Known gaps: no TLS and no AUTH yet.
+ */
+import { connect } from 'node:net';
+import type { NetConnectOpts } from 'node:net';
+import type { ClientExtensions, ClientFault, ClientStage, RecipientResult, Reply } from '#smtp-core';
+import { ClientConnection } from './client-connection.js';
+
+/** RFC 5321 s4.5.3.2, all in milliseconds. */
+export interface SmtpTimeouts {
+  readonly connectMs: number;
+  readonly bannerMs: number;
+  readonly ehloMs: number;
+  readonly mailMs: number;
+  readonly rcptMs: number;
+  readonly dataMs: number;
+  /** One block of content accepted by the network. */
+  readonly blockMs: number;
+  /** From the terminator to the reply; RFC 5321 wants ten minutes, because giving up early makes duplicates. */
+  readonly contentMs: number;
+  readonly quitMs: number;
+}
+
+export const SMTP_TIMEOUTS: SmtpTimeouts = {
+  connectMs: 30_000,
+  bannerMs: 300_000,
+  ehloMs: 300_000,
+  mailMs: 300_000,
+  rcptMs: 300_000,
+  dataMs: 120_000,
+  blockMs: 180_000,
+  contentMs: 600_000,
+  quitMs: 5_000,
+};
+
+export interface SmtpConnectOptions {
+  /** Name of the next hop, for people. */
+  readonly host: string;
+  /** Textual IP address that is connected to. */
+  readonly address: string;
+  readonly port: number;
+  /** Source address on a machine with several. */
+  readonly localAddress?: string;
+  readonly heloName: string;
+  readonly timeouts?: Partial<SmtpTimeouts>;
+  readonly signal?: AbortSignal;
+}
+
+export interface SmtpMessage {
+  /** Reverse path as printed, '' for the null sender. */
+  readonly sender: string;
+  readonly recipients: readonly string[];
+  /** Canonical octets (CRLF only), not stuffed. Chunks of an iterable belong to the client once yielded. */
+  readonly content: Uint8Array | AsyncIterable<Uint8Array>;
+  readonly sizeBytes: number;
+  readonly body8bit: boolean;
+}
+
+export interface SendResult {
+  /** One per recipient, in the order given. */
+  readonly recipients: readonly RecipientResult[];
+}
+
+export interface SmtpConnection {
+  readonly host: string;
+  readonly address: string;
+  readonly port: number;
+  readonly extensions: ClientExtensions;
+  /** False once the connection is closing or closed; what is sent then comes back unsent. */
+  readonly usable: boolean;
+  /** Transactions sent and not yet answered. */
+  readonly depth: number;
+  /** Transactions that the server has answered. */
+  readonly completed: number;
+  /** Milliseconds since the epoch when the last transaction ended; undefined while one is in flight. */
+  readonly idleSinceMs: number | undefined;
+  send(message: SmtpMessage): Promise<SendResult>;
+  /** Lets what is on the wire finish, then QUIT. Resolves when the socket is closed. */
+  quit(): Promise<void>;
+  /** At once; transactions in flight come back as lost. */
+  destroy(): void;
+  /** Called once when the socket is closed, by whichever side. */
+  onClose(listener: () => void): void;
+}
+
+/** No usable connection came about. `reply` is what the server said, when it said something. */
+export class SmtpConnectFault extends Error {
+  readonly stage: ClientStage;
+  readonly fault: ClientFault;
+  readonly reply: Reply | undefined;
+
+  constructor(fault: ClientFault, reply?: Reply) {
+    super(fault.message);
+    this.name = 'SmtpConnectFault';
+    this.stage = fault.stage;
+    this.fault = fault;
+    this.reply = reply;
+  }
+}
+
+/** Connects, waits for the banner, says EHLO (HELO where that is refused). Rejects with `SmtpConnectFault`, nothing else. */
+export function connectSmtp(options: SmtpConnectOptions): Promise<SmtpConnection> {
+  const timeouts = { ...SMTP_TIMEOUTS, ...options.timeouts };
+  return new Promise((resolve, reject) => {
+    const connection = new ClientConnection(options, timeouts, {
+      ready: () => resolve(connection),
+      failed: (fault, reply) => reject(new SmtpConnectFault(fault, reply)),
+    });
+    const target: NetConnectOpts = {
+      host: options.address,
+      port: options.port,
+      noDelay: true,
+      ...(options.localAddress === undefined ? {} : { localAddress: options.localAddress }),
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+      onread: connection.reading,
+    };
+    try {
+      connection.attach(connect(target));
+    } catch (error) {
+      connection.refuse(error);
+    }
+  });
+}
