@@ -11,3 +11,5 @@ export type {
   SmtpServerHooks,
   SmtpServerOptions,
 } from './hooks.js';
+export { connectSmtp, SMTP_TIMEOUTS, SmtpConnectFault } from './client.js';
+export type { SendResult, SmtpConnection, SmtpConnectOptions, SmtpMessage, SmtpTimeouts } from './client.js';
