@@ -1,0 +1,16 @@
+// One PostgreSQL for the whole run of the tests: real, but without fsync, since nothing outlives the run. A start takes a second.
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startEmbeddedPostgres } from '../scripts/lib/embedded-postgres.mjs';
+
+export default async function setUp() {
+  if (process.env.TEST_DATABASE_URL !== undefined) return; // somebody's own server, whose role may create databases
+  const dataDir = mkdtempSync(join(tmpdir(), 'postern-test-'));
+  const server = await startEmbeddedPostgres({
+    dataDir,
+    settings: { fsync: 'off', full_page_writes: 'off', shared_buffers: '128MB', max_connections: '200' },
+  });
+  process.env.TEST_DATABASE_URL = server.url;
+  globalThis.posternTestServer = { server, dataDir };
+}
