@@ -97,7 +97,9 @@ class MxConversation {
   readonly #socket: Socket;
   readonly #connection: number;
   #buffered = Buffer.alloc(0);
+  #content: Buffer[] = [];
   #inContent = false;
+  #hung = false;
   #contentBytes = 0;
   #completed = 0;
   #sender = '';
@@ -114,9 +116,17 @@ class MxConversation {
   }
 
   #receive(chunk: Buffer): void {
-    this.#buffered = Buffer.concat([this.#buffered, chunk]);
-    if (this.#inContent) this.#watchContent(chunk);
-    while (!this.#socket.destroyed && (this.#inContent ? this.#takeContent() : this.#takeLine()));
+    if (this.#hung) return;
+    if (this.#inContent) {
+      this.#content.push(chunk);
+      this.#watchContent(chunk);
+      this.#takeContent();
+    } else this.#buffered = Buffer.concat([this.#buffered, chunk]);
+    while (!this.#socket.destroyed && !this.#isHung() && !this.#inContent && this.#takeLine());
+  }
+
+  #isHung(): boolean {
+    return this.#hung;
   }
 
   #watchContent(chunk: Buffer): void {
@@ -135,13 +145,19 @@ class MxConversation {
     return true;
   }
 
-  #takeContent(): boolean {
-    // The CRLF that ended the DATA line counts as the first of the terminator.
-    const withCrlf = Buffer.concat([Buffer.from('\r\n'), this.#buffered]);
+  #takeContent(): void {
+    const chunks = this.#content;
+    if (chunks.length > 1) {
+      // Enough of the end to hold a terminator decides whether the whole is worth searching.
+      const tail = Buffer.concat(chunks.slice(-8)).subarray(-5 - (chunks.at(-1)?.length ?? 0));
+      if (tail.length > 5 && tail.indexOf(END) < 0) return;
+    }
+    const withCrlf = Buffer.concat(chunks);
     const end = withCrlf.indexOf(END);
-    if (end < 0) return false;
+    if (end < 0) return;
     const content = withCrlf.toString('latin1', 2, end + 2).replace(/(^|\r\n)\./g, '$1');
     this.#buffered = withCrlf.subarray(end + END.length);
+    this.#content = [];
     this.#inContent = false;
     const said = this.#answer('content', '', '250 2.0.0 Ok: queued\r\n');
     this.#mx.transactions.push({
@@ -153,7 +169,6 @@ class MxConversation {
     });
     this.#completed += 1;
     this.#recipients = [];
-    return true;
   }
 
   #command(line: string): void {
@@ -185,6 +200,10 @@ class MxConversation {
     if (typeof said !== 'string' || !said.startsWith('3')) return;
     this.#inContent = true;
     this.#contentBytes = this.#buffered.length;
+    // The CRLF that ended the DATA line counts as the first of the terminator.
+    this.#content = [Buffer.from('\r\n'), this.#buffered];
+    this.#buffered = Buffer.alloc(0);
+    this.#takeContent();
   }
 
   #answer(stage: MxStage, line: string, usual: string): MxStep {
@@ -202,6 +221,7 @@ class MxConversation {
     }
     switch (step.kind) {
       case 'hang':
+        this.#hung = true;
         break;
       case 'drop':
         this.#socket.destroy();
@@ -216,6 +236,7 @@ class MxConversation {
         this.#sendParts([...step.parts]);
         break;
       case 'stop-reading':
+        this.#hung = true;
         this.#socket.pause();
         break;
     }
