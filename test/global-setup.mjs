@@ -13,4 +13,14 @@ export default async function setUp() {
   });
   process.env.TEST_DATABASE_URL = server.url;
   globalThis.posternTestServer = { server, dataDir };
+  process.once('exit', () => killQuietly(server.pid)); // an interrupted run leaves no server behind
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
+}
+
+function killQuietly(pid) {
+  try {
+    process.kill(pid, 'SIGQUIT');
+  } catch {
+    // already stopped, as it should be
+  }
 }
