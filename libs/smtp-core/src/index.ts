@@ -1,4 +1,6 @@
 export { parseAddressLiteral, parseDomain, literalOfAddress } from './domain.js';
+export { ContentDecoder } from './content-decoder.js';
+export type { ContentFault } from './content-decoder.js';
 export { DEFAULT_LIMITS } from './limits.js';
 export type { SmtpLimits } from './limits.js';
 export {
@@ -14,6 +16,10 @@ export { encodeReply, isPermanent, isPositive, isTransient } from './reply.js';
 export type { Reply } from './reply.js';
 export { REPLIES, replyFor } from './reply-catalogue.js';
 export type { ReplyKey } from './reply-catalogue.js';
+export { mailDate, receivedHeader } from './received-header.js';
+export type { ReceivedFacts } from './received-header.js';
+export { SmtpServerSession } from './session.js';
+export type { Awaited, SessionOptions } from './session.js';
 export type {
   Answer,
   BodyType,

@@ -78,6 +78,8 @@ export interface ListenOptions {
   readonly port: number;
   /** Over the server's limits, for this listener only. */
   readonly limits?: Partial<SmtpLimits>;
+  /** How often deadlines are looked at, in milliseconds. Default 1000. */
+  readonly tickMs?: number;
 }
 
 export interface SmtpListener {

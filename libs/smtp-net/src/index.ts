@@ -13,3 +13,4 @@ export type {
 } from './hooks.js';
 export { connectSmtp, SMTP_TIMEOUTS, SmtpConnectFault } from './client.js';
 export type { SendResult, SmtpConnection, SmtpConnectOptions, SmtpMessage, SmtpTimeouts } from './client.js';
+export { createSmtpServer } from './server.js';

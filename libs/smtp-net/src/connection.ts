@@ -1,0 +1,265 @@
+/**
+ * Drives one `SmtpServerSession` over one socket: octets in, replies out, hooks asked in between, both directions
+ * under back-pressure. What the protocol is, is not here.
+ *
+ * Replies of one received chunk leave in one write (RFC 2920 s3.2). Nothing is read from a client while its replies
+ * pile up, while the sink asks for patience, or while too much waits for an answer. A hook that throws costs this
+ * session only.
+ */
+import type { Socket } from 'node:net';
+import { SmtpServerSession, encodeReply, replyFor } from '#smtp-core';
+import type { CloseReason, Reply, SessionInput, SessionOutput, SmtpLimits } from '#smtp-core';
+import { askHooks } from './ask-hooks.js';
+import { Deadlines } from './deadlines.js';
+import type { ContentSink, Endpoint, ServerSession, SessionTraffic, SmtpServerHooks } from './hooks.js';
+
+/** What a connection needs of its server. */
+export interface ConnectionHost {
+  readonly hostname: string;
+  readonly hooks: SmtpServerHooks;
+  readonly limits: SmtpLimits;
+  /** Monotonic, coarse: moved by the server's tick. */
+  readonly clock: { readonly nowMs: number };
+  bug(error: unknown, session: ServerSession | undefined): void;
+}
+
+/** Octets waiting for an answer above which reading stops. */
+const MAX_WAITING_BYTES = 65_536;
+/** How long a closed session's socket may take to deliver the last reply. */
+const LINGER_MS = 5_000;
+
+export class Connection implements ServerSession {
+  readonly client: Endpoint;
+  readonly local: Endpoint;
+  readonly startedAtMs = Date.now();
+  state: unknown = undefined;
+
+  readonly #host: ConnectionHost;
+  readonly #socket: Socket;
+  readonly #session: SmtpServerSession;
+  readonly #deadlines: Deadlines;
+  readonly #queue: SessionOutput[] = [];
+  #pumping = false;
+  /** A hook or a sink has been asked and has not settled. */
+  #waiting = false;
+  #paused = false;
+  #unsent = '';
+  #sink: ContentSink | undefined;
+  #bytesIn = 0;
+  #bytesOut = 0;
+  #destroyAtMs = Number.POSITIVE_INFINITY;
+
+  constructor(host: ConnectionHost, socket: Socket, client: Endpoint) {
+    this.#host = host;
+    this.#socket = socket;
+    this.client = client;
+    this.local = { address: plainAddress(socket.localAddress ?? ''), port: socket.localPort ?? 0 };
+    this.#session = new SmtpServerSession({ hostname: host.hostname, limits: host.limits });
+    this.#deadlines = new Deadlines(host.limits, host.clock.nowMs);
+  }
+
+  get helo(): string | undefined {
+    return this.#session.helo;
+  }
+
+  get protocol(): 'SMTP' | 'ESMTP' {
+    return this.#session.protocol;
+  }
+
+  get counters(): SessionTraffic {
+    return { ...this.#session.counters, bytesIn: this.#bytesIn, bytesOut: this.#bytesOut };
+  }
+
+  start(): void {
+    this.#socket.on('data', (bytes: Buffer) => {
+      this.#bytesIn += bytes.length;
+      this.#receive({ kind: 'bytes', bytes }, bytes.length);
+    });
+    this.#socket.on('drain', () => {
+      this.#regulate();
+    });
+    this.#socket.on('end', () => {
+      this.#receive({ kind: 'eof' });
+    });
+    this.#socket.on('error', () => {
+      this.#socket.destroy();
+    });
+    this.#socket.on('close', () => {
+      this.#receive({ kind: 'lost' });
+    });
+    this.#queue.push(...this.#session.start());
+    this.#pump(0);
+  }
+
+  close(reply: Reply = replyFor('shutting-down')): void {
+    this.#receive({ kind: 'close', reply, reason: 'shutdown', when: 'now' });
+  }
+
+  /** 421 as soon as no transaction is open. */
+  closeWhenIdle(): void {
+    this.#receive({ kind: 'close', reply: replyFor('shutting-down'), reason: 'shutdown', when: 'idle' });
+  }
+
+  /** 421 if it can still be told, and the socket is gone. */
+  cut(): void {
+    this.close();
+    this.#socket.destroySoon();
+    this.#destroyAtMs = 0;
+  }
+
+  tick(nowMs: number): void {
+    if (nowMs >= this.#destroyAtMs) this.#socket.destroy();
+    else if (this.#deadlines.expired(this.#session, nowMs)) this.#receive({ kind: 'timeout' });
+  }
+
+  #receive(input: SessionInput, receivedBytes = 0): void {
+    try {
+      this.#queue.push(...this.#session.receive(input));
+    } catch (error) {
+      this.#fail(error);
+    }
+    this.#pump(receivedBytes);
+  }
+
+  // One at a time, in order; a hook that closes the session or answers at once only adds to the queue.
+  #pump(receivedBytes: number): void {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    let done = 0;
+    while (!this.#waiting && done < this.#queue.length) {
+      const output = this.#queue[done];
+      done += 1;
+      if (output !== undefined) this.#carryOut(output);
+    }
+    this.#queue.splice(0, done);
+    this.#pumping = false;
+    this.#flush();
+    this.#regulate();
+    this.#deadlines.observe(this.#session, this.#host.clock.nowMs, receivedBytes, this.#waiting);
+  }
+
+  #carryOut(output: SessionOutput): void {
+    switch (output.kind) {
+      case 'reply':
+        this.#unsent += encodeReply(output.reply);
+        return;
+      case 'ask':
+        this.#ask(output);
+        return;
+      case 'content':
+        this.#giveContent(output.bytes);
+        return;
+      case 'transaction-ended':
+        this.#endTransaction(output);
+        return;
+      case 'close':
+        this.#end(output.reason);
+        return;
+    }
+  }
+
+  #ask({ id, question }: Extract<SessionOutput, { kind: 'ask' }>): void {
+    if (question.kind === 'message') this.#sink = undefined;
+    this.#settle(
+      () => askHooks(this.#host.hooks, this, question),
+      (answer) => {
+        if ('sink' in answer) this.#takeSink(answer.sink);
+        this.#queue.push(...this.#session.receive({ kind: 'answer', to: id, answer }));
+      },
+    );
+  }
+
+  #takeSink(sink: ContentSink): void {
+    if (this.#session.awaits === 'nothing') sink.abort();
+    else this.#sink = sink;
+  }
+
+  #giveContent(bytes: Uint8Array): void {
+    this.#settle(
+      () => this.#sink?.write(bytes),
+      () => undefined,
+    );
+  }
+
+  /** Calls `ask` and hands over what it gives: at once when it is there, else when it comes. Throws nothing. */
+  #settle<T>(ask: () => T | Promise<T>, take: (value: T) => void): void {
+    try {
+      const value = ask();
+      if (!(value instanceof Promise)) {
+        take(value);
+        return;
+      }
+      this.#waiting = true;
+      value.then(take).then(
+        () => {
+          this.#resume();
+        },
+        (error: unknown) => {
+          this.#fail(error);
+          this.#resume();
+        },
+      );
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #resume(): void {
+    this.#waiting = false;
+    this.#pump(0);
+  }
+
+  #endTransaction({ why, reply }: Extract<SessionOutput, { kind: 'transaction-ended' }>): void {
+    const sink = this.#sink;
+    this.#sink = undefined;
+    this.#tell(() => {
+      sink?.abort();
+      this.#host.hooks.transactionEnded?.(this, why, reply);
+    });
+  }
+
+  #end(reason: CloseReason): void {
+    this.#flush();
+    this.#destroyAtMs = Math.min(this.#destroyAtMs, this.#host.clock.nowMs + LINGER_MS);
+    // Reading goes on to the end: closing with unread octets would reset the connection under the last reply.
+    this.#socket.end();
+    this.#tell(() => this.#host.hooks.sessionEnded?.(this, reason));
+  }
+
+  #tell(call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      this.#host.bug(error, this);
+    }
+  }
+
+  #fail(error: unknown): void {
+    this.#host.bug(error, this);
+    const reply = replyFor('internal-error');
+    this.#queue.push(...this.#session.receive({ kind: 'close', reply, reason: 'internal-error', when: 'now' }));
+  }
+
+  #flush(): void {
+    if (this.#unsent === '') return;
+    this.#bytesOut += this.#unsent.length;
+    if (this.#socket.writable) this.#socket.write(this.#unsent, 'latin1');
+    this.#unsent = '';
+  }
+
+  #regulate(): void {
+    const { maxWriteBufferBytes } = this.#host.limits;
+    const sinkIsBusy = this.#waiting && this.#session.awaits !== 'answer';
+    const pause =
+      sinkIsBusy || this.#session.heldBytes > MAX_WAITING_BYTES || this.#socket.writableLength > maxWriteBufferBytes;
+    if (pause === this.#paused) return;
+    this.#paused = pause;
+    if (pause) this.#socket.pause();
+    else this.#socket.resume();
+  }
+}
+
+/** `::ffff:192.0.2.1` is the IPv4 client it stands for. */
+export function plainAddress(address: string): string {
+  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
+}
