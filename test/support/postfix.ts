@@ -11,7 +11,7 @@ import { freePort } from './free-port.js';
 import { programPath } from './foreign-programs.js';
 import { runProgram } from './run-program.js';
 import { canConnect } from './smtp-sink.js';
-import { waitFor } from './wait.js';
+import { HopelessError, waitFor } from './wait.js';
 
 export interface PostfixOptions {
   /** Folder of this instance; made when missing. Keep the path short: sockets live below it. */
@@ -58,7 +58,7 @@ export async function startPostfix(options: PostfixOptions): Promise<RunningPost
   await waitFor(
     `Postfix on port ${String(port)}`,
     () => {
-      if (child.exitCode !== null) throw new Error(`Postfix ended: ${log()}`);
+      if (child.exitCode !== null) throw new HopelessError(`Postfix ended: ${log()}`);
       return canConnect('127.0.0.1', port);
     },
     { deadlineMs: 30_000 },

@@ -10,7 +10,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { programPath } from './foreign-programs.js';
 import { freePort } from './free-port.js';
-import { waitFor } from './wait.js';
+import { HopelessError, waitFor } from './wait.js';
 
 export interface SinkOptions {
   readonly host?: string;
@@ -59,7 +59,7 @@ export async function startSink(options: SinkOptions = {}): Promise<RunningSink>
   });
   child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString('utf8')));
   await waitFor(`smtp-sink on port ${String(port)}`, () => {
-    if (child.exitCode !== null) throw new Error(`smtp-sink ended: ${said}`);
+    if (child.exitCode !== null) throw new HopelessError(`smtp-sink ended: ${said}`);
     return canConnect(host, port);
   });
   return {

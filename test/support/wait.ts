@@ -4,6 +4,9 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 
+/** Thrown by a condition that can never hold any more: waiting ends at once. */
+export class HopelessError extends Error {}
+
 /** Returned by a condition that does not hold yet. */
 type NotYet = undefined | false | null;
 
@@ -23,6 +26,7 @@ export async function waitFor<T>(
   for (;;) {
     const { value, error } = await tryOnce(condition);
     if (value !== undefined && value !== null && value !== false) return value;
+    if (error instanceof HopelessError) throw error;
     if (performance.now() >= endsAt) {
       throw new Error(`gave up after ${String(deadlineMs)} ms waiting for ${what}`, { cause: error });
     }
