@@ -94,7 +94,7 @@ function refusal(answer: ApiAnswer, request: ApiRequest): CommandError {
 }
 
 function readProblem(answer: ApiAnswer): Problem {
-  if (!/json/u.test(answer.headers.get('content-type') ?? '')) return {};
+  if (!(answer.headers.get('content-type') ?? '').includes('json')) return {};
   try {
     return JSON.parse(answer.text) as Problem;
   } catch {

@@ -1,6 +1,5 @@
 /** Text for terminals. Much of it was written by strangers who sent mail: no control character gets through. */
 
-// eslint-disable-next-line no-control-regex -- control characters are what is looked for
 const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/gu;
 
 export function safe(text: string): string {
@@ -16,14 +15,18 @@ export function cell(value: unknown): string {
   return safe(JSON.stringify(value));
 }
 
+function widthOf(text: string): number {
+  return Array.from(text).length;
+}
+
 /** Columns aligned by their widest cell; the last one is never padded. */
 export function table(headings: readonly string[], rows: readonly (readonly unknown[])[]): readonly string[] {
   const lines = [headings.map((heading) => heading.toUpperCase()), ...rows.map((row) => row.map(cell))];
-  const widths = headings.map((_, column) => Math.max(...lines.map((line) => [...(line[column] ?? '')].length)));
+  const widths = headings.map((_, column) => Math.max(...lines.map((line) => widthOf(line[column] ?? ''))));
   return lines.map((line) =>
     line
       .map((text, column) =>
-        column === line.length - 1 ? text : text + ' '.repeat((widths[column] ?? 0) - [...text].length),
+        column === line.length - 1 ? text : text + ' '.repeat((widths[column] ?? 0) - widthOf(text)),
       )
       .join('  ')
       .trimEnd(),

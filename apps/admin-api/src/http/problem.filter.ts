@@ -3,7 +3,7 @@ import type { Request, Response } from 'express';
 import type { Logger } from 'pino';
 import { OperationalError } from '#database';
 import { Problem, type ProblemKey } from './problem.js';
-import { traceOf } from './request-context.js';
+import { requestTrace } from './request-context.js';
 
 const BY_STATUS: ReadonlyMap<number, ProblemKey> = new Map([
   [400, 'invalid-request'],
@@ -24,7 +24,7 @@ export class ProblemFilter implements ExceptionFilter {
   catch(error: unknown, host: ArgumentsHost): void {
     const request = host.switchToHttp().getRequest<Request>();
     const response = host.switchToHttp().getResponse<Response>();
-    const trace = traceOf(request);
+    const trace = requestTrace(request);
     const problem = problemOf(error);
     if (problem.status >= 500) this.logger.error({ err: error, trace, path: request.path }, problem.detail);
     if (response.headersSent) {

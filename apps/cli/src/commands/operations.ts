@@ -1,13 +1,11 @@
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { show, type CommandContext } from '../context.js';
 import { expiry, wholeNumber } from '../options.js';
 import { collect, type Page } from '../pages.js';
 import { fields, shortTime, table } from '../text.js';
 
 interface QueueRow {
-  readonly recipientId: string;
   readonly transaction: string;
-  readonly sender: string;
   readonly recipient: string;
   readonly route: string;
   readonly attempts: number;
@@ -28,6 +26,7 @@ interface GatewayRow {
 interface KeyRow {
   readonly id: string;
   readonly name: string;
+  readonly role: string;
   readonly createdAt?: string;
   readonly createdBy?: string;
   readonly expiresAt?: string;
@@ -95,14 +94,16 @@ export function keyCommands(program: Command, context: CommandContext): void {
     .command('create')
     .argument('<name>', 'who or what will use it; written to the audit as the actor')
     .description('create a key; it is shown once')
+    .addOption(new Option('--role <role>', 'what it may do').choices(['admin', 'viewer']).default('admin'))
     .option('--expires <when>', 'date, time, or span such as `90d`', expiry)
-    .action(async (name: string, options: { expires?: string }) => {
-      const json = { name, expiresAt: options.expires };
+    .action(async (name: string, options: { role: string; expires?: string }) => {
+      const json = { name, role: options.role, expiresAt: options.expires };
       const created = await context.api().json<CreatedKey>({ method: 'POST', path: '/v1/api-keys', json });
       show(context, created, () => [
         ...fields([
           ['id', created.id],
           ['name', created.name],
+          ['role', created.role],
           ['expires', created.expiresAt],
           ['key', created.key],
         ]),
@@ -116,10 +117,11 @@ export function keyCommands(program: Command, context: CommandContext): void {
       const page = await context.api().json<Page<KeyRow>>({ path: '/v1/api-keys' });
       show(context, page, () =>
         table(
-          ['id', 'name', 'created', 'by', 'expires', 'revoked', 'last used'],
+          ['id', 'name', 'role', 'created', 'by', 'expires', 'revoked', 'last used'],
           page.data.map((it) => [
             it.id,
             it.name,
+            it.role,
             shortTime(it.createdAt),
             it.createdBy,
             shortTime(it.expiresAt),

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { show, type CommandContext } from '../context.js';
 import { pointInTime, wholeNumber } from '../options.js';
 import { collect } from '../pages.js';
@@ -95,7 +95,7 @@ export function transactionCommands(program: Command, context: CommandContext): 
     .option('--sender-domain <domain>', 'domain of the reverse path')
     .option('--recipient <address>', 'a recipient')
     .option('--ip <address>', 'address of the client')
-    .option('--verdict <verdict>', 'accepted, refused or abandoned')
+    .addOption(new Option('--verdict <verdict>', 'how it ended').choices(['accepted', 'refused', 'abandoned']))
     .option('--rule <rule>', 'rule that decided, such as `rcpt/leaver` or `builtin/relay-denied`')
     .option('--message-id <id>', 'Message-ID header')
     .option('--limit <n>', 'at most so many', wholeNumber, 50)

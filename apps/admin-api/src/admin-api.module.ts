@@ -1,0 +1,63 @@
+import { Module, type DynamicModule, type Provider } from '@nestjs/common';
+import { APP_FILTER, APP_GUARD, APP_PIPE } from '@nestjs/core';
+import type { Logger } from 'pino';
+import { ApiKeysController } from './api-keys/api-keys.controller.js';
+import { ApiKeysService } from './api-keys/api-keys.service.js';
+import { AuthGuard } from './auth/auth.guard.js';
+import { DatabaseAccess } from './database-access.js';
+import { GatewaysController } from './gateways/gateways.controller.js';
+import { GatewaysService } from './gateways/gateways.service.js';
+import { HealthController } from './health/health.controller.js';
+import { HealthService } from './health/health.service.js';
+import { ProblemFilter } from './http/problem.filter.js';
+import { validationPipe } from './http/validation.js';
+import { ListsController } from './lists/lists.controller.js';
+import { ListsService } from './lists/lists.service.js';
+import { OpenApiController } from './openapi.controller.js';
+import { OpenApiHolder } from './openapi-holder.js';
+import { LivePolicyReader } from './policies/live-policy-reader.js';
+import { PoliciesController } from './policies/policies.controller.js';
+import { PoliciesService } from './policies/policies.service.js';
+import { QueueController } from './queue/queue.controller.js';
+import { QueueService } from './queue/queue.service.js';
+import { TransactionsController } from './transactions/transactions.controller.js';
+import { TransactionsService } from './transactions/transactions.service.js';
+
+export interface AdminApiParts {
+  readonly database: DatabaseAccess;
+  readonly logger: Logger;
+  readonly maxPolicyBytes: number;
+}
+
+/** The wiring. */
+@Module({})
+export class AdminApiModule {
+  static with(parts: AdminApiParts): DynamicModule {
+    const providers: Provider[] = [
+      { provide: DatabaseAccess, useValue: parts.database },
+      { provide: APP_FILTER, useValue: new ProblemFilter(parts.logger) },
+      { provide: APP_PIPE, useFactory: validationPipe },
+      { provide: APP_GUARD, useClass: AuthGuard },
+      OpenApiHolder,
+      LivePolicyReader,
+      ApiKeysService,
+      GatewaysService,
+      HealthService,
+      ListsService,
+      PoliciesService,
+      QueueService,
+      TransactionsService,
+    ];
+    const controllers = [
+      HealthController,
+      OpenApiController,
+      PoliciesController,
+      ListsController,
+      TransactionsController,
+      QueueController,
+      GatewaysController,
+      ApiKeysController,
+    ];
+    return { module: AdminApiModule, providers, controllers };
+  }
+}

@@ -1,0 +1,81 @@
+import type { Database } from '#database';
+import { check, checkListEntry, type CompiledPolicy, type Finding } from '#policy';
+import { Problem } from '../http/problem.js';
+
+export interface Examined {
+  readonly policy: CompiledPolicy;
+  readonly findings: readonly Finding[];
+}
+
+const MAX_FINDINGS_PER_LIST = 20;
+const ENTRIES_PAGE = 500;
+
+/** Reads, compiles, analyses and tests a policy. Throws the problem that tells everything that is wrong with it. */
+export function examine(source: string): Examined {
+  const result = check(source);
+  if (result.ok) return result;
+  throw refusal(result.findings);
+}
+
+/** What a document alone cannot tell: queued mail that names its routes, entries its managed lists already have. */
+export async function examineInPlace(database: Database, policy: CompiledPolicy): Promise<void> {
+  const findings = [...(await routeFindings(database, policy)), ...(await entryFindings(database, policy))];
+  if (findings.length > 0) throw refusal(findings);
+}
+
+function refusal(findings: readonly Finding[]): Problem {
+  const blocking = findings.filter((finding) => finding.severity === 'blocks');
+  const [first] = blocking;
+  const place = first?.line === undefined ? '' : `line ${first.line}, column ${first.column ?? 1}: `;
+  const more = blocking.length > 1 ? `, and ${blocking.length - 1} more` : '';
+  // `Y…`: the text is not well formed, so nothing in it could be judged.
+  const malformed = blocking.every((finding) => finding.code.startsWith('Y'));
+  const detail = `${place}${first?.message ?? 'the policy has faults'}${more}`;
+  return new Problem(malformed ? 'malformed-body' : 'policy-refused', detail, findings);
+}
+
+async function routeFindings(database: Database, policy: CompiledPolicy): Promise<readonly Finding[]> {
+  const { routes } = await database.queue.status();
+  return routes
+    .filter(({ route }) => !policy.routes.has(route))
+    .map(({ route, recipients }) => ({
+      code: 'Q1',
+      severity: 'blocks',
+      pointer: '/routes',
+      message: `route \`${route}\` is still named by ${recipients} queued recipients`,
+      fix: `keep the route \`${route}\` until the queue has no mail for it`,
+    }));
+}
+
+async function entryFindings(database: Database, policy: CompiledPolicy): Promise<readonly Finding[]> {
+  const findings: Finding[] = [];
+  for (const list of policy.managedLists) {
+    const before = findings.length;
+    for await (const value of entriesOf(database, list.name)) {
+      const result = checkListEntry(policy, list.name, value);
+      if (result.ok) continue;
+      findings.push(entryFinding(list.name, value, result.message));
+      if (findings.length - before >= MAX_FINDINGS_PER_LIST) break;
+    }
+  }
+  return findings;
+}
+
+function entryFinding(list: string, value: string, why: string): Finding {
+  return {
+    code: 'Q2',
+    severity: 'blocks',
+    pointer: `/lists/${list}`,
+    message: `entry \`${value}\` that the managed list \`${list}\` has would be refused: ${why}`,
+    fix: `remove the entry first, or keep type and bound of the list`,
+  };
+}
+
+async function* entriesOf(database: Database, list: string): AsyncGenerator<string> {
+  let after: string | undefined;
+  do {
+    const page = await database.lists.entries(list, { limit: ENTRIES_PAGE, ...(after !== undefined && { after }) });
+    for (const entry of page.data) yield entry.value;
+    after = page.next;
+  } while (after !== undefined);
+}

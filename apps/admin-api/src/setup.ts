@@ -1,0 +1,67 @@
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { OperationalError, type Database } from '#database';
+import type { Logger } from 'pino';
+import { readConfig, type AdminApiConfig } from './config.js';
+import { DatabaseAccess } from './database-access.js';
+import { ensureAdminKey } from './first-admin-key.js';
+import { ensurePolicy, FirstPolicyRefused } from './first-policy.js';
+import { createLogger } from './logger.js';
+import { endAsMisconfigured, tellSupervisor } from './process-messages.js';
+
+const DATABASE_DEADLINE_MS = 30_000;
+
+/**
+ * Runs once before the processes that stay: brings the schema up to date, gives an empty installation its first policy
+ * and its first admin key. Running it again, or twice at once, does no harm.
+ */
+async function main(): Promise<void> {
+  const read = readConfig(process.env);
+  if (!read.ok) return endAsMisconfigured(`Postern cannot start: ${read.message}`);
+  const logger = createLogger(read.config.logLevel, 'setup');
+  const access = new DatabaseAccess();
+  try {
+    await openDatabase(access, read.config, logger);
+    const { created, file } = await setUp(access.current, read.config);
+    await tellSupervisor({ kind: 'done', ...(created !== undefined && { adminKey: created }), adminKeyFile: file });
+  } catch (error) {
+    if (error instanceof FirstPolicyRefused || error instanceof OperationalError || error instanceof TypeError) {
+      await endAsMisconfigured(error.message);
+    }
+    throw error;
+  } finally {
+    await access.close();
+  }
+}
+
+async function openDatabase(access: DatabaseAccess, config: AdminApiConfig, logger: Logger): Promise<void> {
+  const deadline = AbortSignal.timeout(DATABASE_DEADLINE_MS);
+  try {
+    await access.open(config.databaseUrl, logger, deadline);
+  } catch (error) {
+    if (!deadline.aborted) throw error;
+    await endAsMisconfigured(`the database cannot be reached; DATABASE_URL must name a PostgreSQL server that runs`);
+  }
+}
+
+async function setUp(
+  database: Database,
+  config: AdminApiConfig,
+): Promise<{ created: string | undefined; file: string }> {
+  await database.migrate();
+  const policyFile = config.firstPolicyFile ?? defaultPolicyFile(import.meta.dirname);
+  await ensurePolicy(database, policyFile, (file) => readFile(file, 'utf8'));
+  return ensureAdminKey(database, config.dataDir);
+}
+
+/** `examples/` lies beside the nearest directory above that has it: from `dist/` as from the sources. */
+function defaultPolicyFile(start: string): string {
+  const inside = join('examples', 'policies', 'first-start', 'policy.yaml');
+  for (let directory = start; directory !== dirname(directory); directory = dirname(directory)) {
+    if (existsSync(join(directory, inside))) return join(directory, inside);
+  }
+  return inside;
+}
+
+await main();

@@ -1,0 +1,117 @@
+import { publicId, traceOf, type AttemptRecord } from '#audit';
+import type { StoredEvent, TransactionStory, TransactionSummary } from '#database';
+import type { AttemptDto, RecipientDto, SessionDto, TransactionDto, TransactionSummaryDto } from './transaction.dto.js';
+
+/** What the store tells, in the words of the API: public ids, times as text. */
+export function summaryOf(found: TransactionSummary): TransactionSummaryDto {
+  const { record } = found;
+  return {
+    id: publicId('txn', found.id),
+    trace: traceOf(found.id),
+    at: found.at.toISOString(),
+    verdict: found.verdict,
+    by: record.by,
+    sender: found.sender ?? '',
+    recipients: record.recipients.map((recipient) => recipient.address),
+    ...(found.clientAddress !== undefined && { ip: found.clientAddress }),
+    client: record.client,
+    listener: record.listener,
+    revision: record.snapshot.revision,
+    ...(record.reply !== undefined && { reply: record.reply }),
+    ...(record.reason !== undefined && { reason: record.reason }),
+    ...(record.message?.messageId !== undefined && { messageId: record.message.messageId }),
+    ...(record.message?.subject !== undefined && { subject: record.message.subject }),
+    ...(record.message !== undefined && { sizeBytes: record.message.sizeBytes }),
+  };
+}
+
+export function storyOf(story: TransactionStory): TransactionDto {
+  const { record } = story;
+  return {
+    id: publicId('txn', story.id),
+    trace: traceOf(story.id),
+    at: story.at.toISOString(),
+    startedAt: timeText(record.startedAtMs),
+    verdict: story.verdict,
+    ...(record.reply !== undefined && { reply: record.reply }),
+    ...(record.reason !== undefined && { reason: record.reason }),
+    session: sessionOf(story),
+    envelope: { sender: story.sender ?? '', ...record.parameters },
+    ...(record.message !== undefined && { message: record.message }),
+    decision: { ...record.snapshot, client: record.client, by: record.by, facts: record.facts },
+    recipients: recipientsOf(story),
+    events: story.events.map((event) => ({
+      id: publicId('evt', event.id),
+      at: event.at.toISOString(),
+      kind: event.kind,
+    })),
+  };
+}
+
+function sessionOf(story: TransactionStory): SessionDto {
+  const { record, session } = story;
+  const known: SessionDto = {
+    ...(story.sessionId !== undefined && { id: publicId('ses', story.sessionId) }),
+    listener: record.listener,
+    ...(story.clientAddress !== undefined && { ip: story.clientAddress }),
+    port: record.clientPort,
+    helo: record.helo,
+    protocol: record.protocol,
+  };
+  if (session?.kind !== 'session.ended') return known;
+  const { commands, errors, transactions, bytesIn, bytesOut, endReason } = session.data;
+  return {
+    ...known,
+    endedAt: session.at.toISOString(),
+    endReason,
+    counters: { commands, errors, transactions, bytesIn, bytesOut },
+  };
+}
+
+const OUTCOMES = {
+  'delivery.succeeded': 'delivered',
+  'delivery.deferred': 'deferred',
+  'delivery.failed': 'failed',
+  'delivery.expired': 'expired',
+  'delivery.lease-lost': 'lease-lost',
+} as const;
+
+type DeliveryEvent = Extract<StoredEvent, { readonly kind: keyof typeof OUTCOMES }>;
+
+function isDelivery(event: StoredEvent): event is DeliveryEvent {
+  return event.kind in OUTCOMES;
+}
+
+/** Attempts belong to a recipient by its id where the record has one, else by its address. */
+function recipientsOf(story: TransactionStory): RecipientDto[] {
+  const deliveries = story.attempts.filter(isDelivery);
+  return story.recipients.map((recipient) => ({
+    id: publicId('rcp', recipient.id),
+    original: recipient.original,
+    address: recipient.address,
+    verdict: recipient.verdict,
+    by: recipient.by,
+    reply: recipient.reply,
+    ...(recipient.route !== undefined && { route: recipient.route }),
+    facts: recipient.facts,
+    state: recipient.state,
+    ...(recipient.nextAttemptAt !== undefined && { nextAttemptAt: recipient.nextAttemptAt.toISOString() }),
+    attempts: deliveries
+      .filter((event) => event.recipient?.toLowerCase() === recipient.address.toLowerCase())
+      .map((event) => attemptOf(event)),
+  }));
+}
+
+function attemptOf(event: DeliveryEvent): AttemptDto {
+  const { startedAtMs, nextAttemptAtMs, ...record }: AttemptRecord = event.data;
+  return {
+    ...record,
+    at: timeText(startedAtMs),
+    outcome: OUTCOMES[event.kind],
+    ...(nextAttemptAtMs !== undefined && { nextAttemptAt: timeText(nextAttemptAtMs) }),
+  };
+}
+
+function timeText(ms: number): string {
+  return new Date(ms).toISOString();
+}
