@@ -21,6 +21,7 @@ const DATABASE = 'postern';
 const START_DEADLINE_MS = 60_000; // recovery of a large log after a crash counts
 const FAST_STOP_MS = 20_000;
 const IMMEDIATE_STOP_MS = 5_000;
+const LINGERING_MS = 15_000;
 const MAX_LOG_BYTES = 10_000_000;
 const WATCH_ORPHAN_MS = 500;
 
@@ -46,11 +47,11 @@ export async function startEmbeddedPostgres({ dataDir, log = () => undefined, se
   const place = placeFor(realpathSync(resolve(dataDir)), log);
   const wanted = { ...SETTINGS, ...settings };
   if (!existsSync(place.cluster)) await createCluster(place, wanted);
-  checkCluster(place);
+  checkVersion(place);
   const argv = ['-D', place.cluster, '-k', place.socket, ...flags(wanted)];
   const orphan = await takeOverOrphan(place, argv);
   if (orphan !== undefined) log(`PostgreSQL of an earlier run still runs (process ${orphan.pid}); using it`);
-  const { pid, exited } = orphan ?? (await startServer(place, argv));
+  const { pid, exited } = orphan ?? (await startPatiently(place, argv));
   const socket = encodeURIComponent(place.socket).replaceAll('%2F', '/');
   return {
     url: `postgresql://${USER}@/${DATABASE}?host=${socket}&port=5432`,
@@ -69,6 +70,7 @@ function placeFor(dataDir, log) {
   const account = accountFor(dataDir);
   if (account !== undefined) chmodSync(dataDir, statSync(dataDir).mode | 0o111); // PostgreSQL passes through, reads nothing
   const home = homeFor(dataDir, account, log);
+  checkOwner(join(home, 'postgres'), account);
   return {
     account,
     major: version.split('.')[0],
@@ -132,18 +134,20 @@ function run(program, args, account, input = '') {
 
 const lastLines = (text) => text.trim().split('\n').slice(-4).join(' / ');
 
-function checkCluster({ cluster, account, major }) {
+function checkOwner(cluster, account) {
+  if (!existsSync(cluster)) return;
   const owner = statSync(cluster).uid;
   const us = account?.uid ?? process.getuid?.();
-  if (owner !== us)
-    throw new Failure(
-      `${cluster} belongs to user ${owner}, but we run as ${us}: start as that user, or choose another --data-dir`,
-    );
+  if (owner === us) return;
+  const cure = 'start as that user, or choose another --data-dir';
+  throw new Failure(`${cluster} belongs to user ${owner}, but we run as ${us}: ${cure}`);
+}
+
+function checkVersion({ cluster, major }) {
   const version = readFileSync(join(cluster, 'PG_VERSION'), 'utf8').trim();
-  if (version !== major)
-    throw new Failure(
-      `${cluster} was written by PostgreSQL ${version}, this is ${major}: move the data with pg_dump, or choose another --data-dir`,
-    );
+  if (version === major) return;
+  const cure = 'move the data with pg_dump, or choose another --data-dir';
+  throw new Failure(`${cluster} was written by PostgreSQL ${version}, this is ${major}: ${cure}`);
 }
 
 /** What `postmaster.pid` says: process, socket directory, and whether the server is ready. */
@@ -167,7 +171,9 @@ async function takeOverOrphan({ cluster, native, socket }, argv) {
       throw new Failure(
         `another machine or container runs PostgreSQL on ${cluster}: stop it, or choose another --data-dir`,
       );
-    rmSync(join(cluster, 'postmaster.pid'), { force: true }); // its process is gone, or the id belongs to another program now
+    // Its process is gone, or a zombie, or the id belongs to another program now. PostgreSQL would see only that there is
+    // a process of that id. Backends that still live keep the shared memory, which it checks by itself.
+    for (const path of [join(cluster, 'postmaster.pid'), ...socketFiles(file.socket)]) rmSync(path, { force: true });
     return undefined;
   }
   const sameOptions = readFileSync(join(cluster, 'postmaster.opts'), 'utf8') === optionsLine(native, argv);
@@ -178,6 +184,8 @@ async function takeOverOrphan({ cluster, native, socket }, argv) {
   await stopServer(file.pid, cluster, false);
   return undefined;
 }
+
+const socketFiles = (socket) => (socket === '' ? [] : ['', '.lock'].map((end) => join(socket, `.s.PGSQL.5432${end}`)));
 
 const isSettled = (cluster) => readPidFile(cluster)?.status !== 'starting';
 
@@ -200,6 +208,19 @@ function accepts(socket) {
     attempt.once('connect', () => answer(true)).once('error', () => answer(false));
     attempt.once('connect', () => attempt.destroy());
   });
+}
+
+/** Backends of a server that was killed end by themselves, but not always before the next start. */
+async function startPatiently(place, argv) {
+  const end = Date.now() + LINGERING_MS;
+  for (;;) {
+    try {
+      return await startServer(place, argv);
+    } catch (error) {
+      if (!/shared memory block .* still in use/.test(error.message) || Date.now() > end) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 250));
+    }
+  }
 }
 
 async function startServer({ account, native, cluster, logFile, socket }, argv) {
@@ -249,9 +270,17 @@ async function stopServer(pid, cluster, immediate) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  // By hand: node scripts/lib/embedded-postgres.mjs DIR — runs until Ctrl-C; prints the address.
-  const server = await startEmbeddedPostgres({ dataDir: process.argv[2] ?? 'data', log: console.error });
-  console.log(server.url);
-  process.once('SIGINT', () => void server.stop());
-  await server.exited;
+  // By hand: node scripts/lib/embedded-postgres.mjs DIR — prints process and address, runs until Ctrl-C.
+  try {
+    const server = await startEmbeddedPostgres({ dataDir: process.argv[2] ?? 'data', log: console.error });
+    console.log(`${server.pid} ${server.url}`);
+    const alive = setInterval(() => undefined, 60_000); // the server alone does not keep this process
+    for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => void server.stop());
+    await server.exited;
+    clearInterval(alive);
+    process.exit();
+  } catch (error) {
+    console.error(error instanceof Failure ? error.message : error);
+    process.exit(1);
+  }
 }
