@@ -6,7 +6,7 @@ import { join } from 'node:path';
 export class Workspace {
   /** Others may pass through: foreign servers run under accounts of their own. The path is short: sockets live below. */
   readonly folder: string;
-  readonly #closers: (() => Promise<unknown> | void)[] = [];
+  readonly #closers: (() => unknown)[] = [];
 
   constructor(name: string) {
     this.folder = mkdtempSync(join(tmpdir(), `${name}-`));
