@@ -7,7 +7,9 @@ export class CreateMessageAndQueue1763800000001 implements MigrationInterface {
       create function uuid7_floor(at timestamptz) returns uuid language sql immutable strict parallel safe as $$
         select (lpad(to_hex(floor(extract(epoch from at) * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid
       $$`);
-    await runner.query(`comment on function uuid7_floor is 'smallest UUIDv7 of a moment: bound of day partitions and of time ranges'`);
+    await runner.query(
+      `comment on function uuid7_floor is 'smallest UUIDv7 of a moment: bound of day partitions and of time ranges'`,
+    );
 
     // Envelope and content in one table: a second one costs 12 ms of PostgreSQL CPU per 1000 messages (measured).
     await runner.query(`
@@ -24,8 +26,12 @@ export class CreateMessageAndQueue1763800000001 implements MigrationInterface {
       ) partition by range (id)`);
     // Mail does not compress well and is read whole: no pglz, and substrings can be read without the rest.
     await runner.query(`alter table message alter column content set storage external`);
-    await runner.query(`comment on table message is 'accepted mail, one partition per UTC day of its id; dropped by the day'`);
-    await runner.query(`comment on column message.content_file is 'name of the spool file when the content is not inline'`);
+    await runner.query(
+      `comment on table message is 'accepted mail, one partition per UTC day of its id; dropped by the day'`,
+    );
+    await runner.query(
+      `comment on column message.content_file is 'name of the spool file when the content is not inline'`,
+    );
 
     await runner.query(`
       create table queue (
@@ -48,9 +54,15 @@ export class CreateMessageAndQueue1763800000001 implements MigrationInterface {
     // Leased rows are not in it: mail delivered from memory at once never costs an index entry here.
     await runner.query(`
       create index queue_due_idx on queue (route, next_attempt_at) where owner is null and state = 'queued'`);
-    await runner.query(`comment on table queue is 'one row per recipient still to be delivered; deleted when finished'`);
-    await runner.query(`comment on column queue.owner is 'node.id of the incarnation holding the lease; null: due for anybody'`);
-    await runner.query(`comment on column queue.takeovers is 'how often its lease was taken from a node that had died'`);
+    await runner.query(
+      `comment on table queue is 'one row per recipient still to be delivered; deleted when finished'`,
+    );
+    await runner.query(
+      `comment on column queue.owner is 'node.id of the incarnation holding the lease; null: due for anybody'`,
+    );
+    await runner.query(
+      `comment on column queue.takeovers is 'how often its lease was taken from a node that had died'`,
+    );
   }
 
   async down(): Promise<void> {

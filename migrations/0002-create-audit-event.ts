@@ -27,12 +27,18 @@ export class CreateAuditEvent1763800000002 implements MigrationInterface {
         data jsonb not null,
         constraint audit_event_pkey primary key (id)
       ) partition by range (id)`);
-    await runner.query(`comment on table audit_event is 'append-only record of everything that happened, one partition per UTC day'`);
+    await runner.query(
+      `comment on table audit_event is 'append-only record of everything that happened, one partition per UTC day'`,
+    );
     await runner.query(`comment on column audit_event.group_xid is
       'transaction that wrote the row: names the commit group, and lets readers that follow the table wait for older writers'`);
-    await runner.query(`comment on column audit_event.recipient_id is 'queue row the event is about; null where recipient is only judged'`);
+    await runner.query(
+      `comment on column audit_event.recipient_id is 'queue row the event is about; null where recipient is only judged'`,
+    );
 
-    await runner.query(`create index audit_event_transaction_idx on audit_event (transaction_id) where transaction_id is not null`);
+    await runner.query(
+      `create index audit_event_transaction_idx on audit_event (transaction_id) where transaction_id is not null`,
+    );
     await runner.query(`
       create index audit_event_session_idx on audit_event (session_id)
       where session_id is not null and transaction_id is null`);

@@ -29,10 +29,16 @@ export class CreatePolicy1763800000003 implements MigrationInterface {
         constraint policy_release_revision_fkey foreign key (policy, revision) references policy_revision (policy, revision)
       )`);
     await runner.query(`create index policy_release_newest_idx on policy_release (policy, id)`);
-    await runner.query(`comment on table policy_release is 'what was live when; the newest row of a policy is live now'`);
+    await runner.query(
+      `comment on table policy_release is 'what was live when; the newest row of a policy is live now'`,
+    );
     for (const table of ['policy_revision', 'policy_release']) {
-      await runner.query(`create trigger ${table}_append_only before update or delete on ${table} for each row execute function refuse_change()`);
-      await runner.query(`create trigger ${table}_no_truncate before truncate on ${table} for each statement execute function refuse_change()`);
+      await runner.query(
+        `create trigger ${table}_append_only before update or delete on ${table} for each row execute function refuse_change()`,
+      );
+      await runner.query(
+        `create trigger ${table}_no_truncate before truncate on ${table} for each statement execute function refuse_change()`,
+      );
     }
   }
 

@@ -39,9 +39,15 @@ export class CreateManagedList1763800000004 implements MigrationInterface {
         constraint list_change_pkey primary key (list, revision, value),
         constraint list_change_operation_check check (operation in ('add', 'remove'))
       )`);
-    await runner.query(`comment on table list_change is 'append-only: the members at revision n are the values whose last change up to n is an add'`);
-    await runner.query(`create trigger list_change_append_only before update or delete on list_change for each row execute function refuse_change()`);
-    await runner.query(`create trigger list_change_no_truncate before truncate on list_change for each statement execute function refuse_change()`);
+    await runner.query(
+      `comment on table list_change is 'append-only: the members at revision n are the values whose last change up to n is an add'`,
+    );
+    await runner.query(
+      `create trigger list_change_append_only before update or delete on list_change for each row execute function refuse_change()`,
+    );
+    await runner.query(
+      `create trigger list_change_no_truncate before truncate on list_change for each statement execute function refuse_change()`,
+    );
   }
 
   async down(): Promise<void> {

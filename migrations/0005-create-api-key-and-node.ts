@@ -31,7 +31,9 @@ export class CreateApiKeyAndNode1763800000005 implements MigrationInterface {
       )`);
     await runner.query(`create index node_running_idx on node (name) where stopped_at is null`);
     await runner.query(`comment on table node is 'one row per start of a gateway: its id owns leases in queue'`);
-    await runner.query(`comment on column node.stopped_at is 'set on an orderly stop, or when its leases were taken over'`);
+    await runner.query(
+      `comment on column node.stopped_at is 'set on an orderly stop, or when its leases were taken over'`,
+    );
   }
 
   async down(): Promise<void> {

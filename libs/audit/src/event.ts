@@ -104,7 +104,10 @@ interface EventBase {
 
 export type AuditEvent = EventBase &
   (
-    | { readonly kind: 'connection.refused'; readonly data: { listener: string; clientPort: number; reply: string; by: string } }
+    | {
+        readonly kind: 'connection.refused';
+        readonly data: { listener: string; clientPort: number; reply: string; by: string };
+      }
     | {
         readonly kind: 'session.ended';
         readonly data: {
@@ -133,7 +136,10 @@ export type AuditEvent = EventBase &
     /** `transactionId` is the failed message's; `noticeId` the bounce's own transaction id. */
     | { readonly kind: 'bounce.queued'; readonly data: { noticeId: string; to: string; recipients: readonly string[] } }
     | { readonly kind: 'bounce.suppressed'; readonly data: { reason: string; recipients: readonly string[] } }
-    | { readonly kind: 'policy.published'; readonly data: { revision: number; previous?: number; digest: string; actor: string; reason?: string } }
+    | {
+        readonly kind: 'policy.published';
+        readonly data: { revision: number; previous?: number; digest: string; actor: string; reason?: string };
+      }
     | { readonly kind: 'policy.loaded'; readonly data: { node: string; revision: number; digest: string } }
     | { readonly kind: 'policy.load-failed'; readonly data: { node: string; revision: number; message: string } }
     | {
@@ -154,9 +160,15 @@ export type AuditEvent = EventBase &
     /** A recipient that cannot be attempted (its content is gone, …) and waits for an operator. */
     | { readonly kind: 'queue.set-aside'; readonly data: { reason: string; route: string } }
     /** Leases of a node that died were given back to the queue. */
-    | { readonly kind: 'queue.taken-over'; readonly data: { node: string; owner: number; recipients: number; by: string } }
+    | {
+        readonly kind: 'queue.taken-over';
+        readonly data: { node: string; owner: number; recipients: number; by: string };
+      }
     /** Events that could not be kept while the database was away: how many, and between which moments. */
-    | { readonly kind: 'audit.gap'; readonly data: { lost: number; firstAtMs: number; lastAtMs: number; reason: string } }
+    | {
+        readonly kind: 'audit.gap';
+        readonly data: { lost: number; firstAtMs: number; lastAtMs: number; reason: string };
+      }
     | { readonly kind: 'gateway.started'; readonly data: { node: string; version: string } }
     | { readonly kind: 'gateway.stopped'; readonly data: { node: string; reason: string } }
   );

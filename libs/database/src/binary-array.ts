@@ -23,7 +23,12 @@ function header(buffer: Buffer, oid: number, length: number): number {
 const EMPTY_BYTES = 12;
 
 /** Elements of one fixed size; `put` writes one that is not null. */
-function fixed<T>(oid: number, size: number, values: readonly (T | null)[], put: (buffer: Buffer, value: T, at: number) => void): Buffer {
+function fixed<T>(
+  oid: number,
+  size: number,
+  values: readonly (T | null)[],
+  put: (buffer: Buffer, value: T, at: number) => void,
+): Buffer {
   const buffer = Buffer.allocUnsafe(HEADER_BYTES + values.length * (4 + size));
   let at = header(buffer, oid, values.length);
   for (const value of values) {
@@ -70,7 +75,8 @@ function octets(value: string | Uint8Array): number {
 export function uuidArray(values: readonly (string | null)[]): Buffer {
   return fixed(OID.uuid, 16, values, (buffer, value, at) => {
     const digits = value.replaceAll('-', '');
-    if (digits.length !== 32 || buffer.write(digits, at, 16, 'hex') !== 16) throw new TypeError(`\`${value}\` is no UUID`);
+    if (digits.length !== 32 || buffer.write(digits, at, 16, 'hex') !== 16)
+      throw new TypeError(`\`${value}\` is no UUID`);
   });
 }
 

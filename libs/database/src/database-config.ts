@@ -20,7 +20,10 @@ export const databaseConfigSchema = z.strictObject({
   /** Messages in one commit group. */
   groupMessages: z.int().min(1).max(5_000).default(500),
   /** Content octets in one commit group; a single larger message still forms a group of its own. */
-  groupBytes: z.int().min(1).default(8 * 1024 * 1024),
+  groupBytes: z
+    .int()
+    .min(1)
+    .default(8 * 1024 * 1024),
   /** Audit events waiting for a commit above which `append` asks its caller to stop. */
   auditBufferEvents: z.int().min(10).default(20_000),
 });

@@ -32,7 +32,11 @@ export class OperationalError extends Error {
   /** False when a commit may have happened although no answer came. */
   readonly outcomeKnown: boolean;
 
-  constructor(code: OperationalCode, message: string, options: { cause?: unknown; retryable?: boolean; outcomeKnown?: boolean } = {}) {
+  constructor(
+    code: OperationalCode,
+    message: string,
+    options: { cause?: unknown; retryable?: boolean; outcomeKnown?: boolean } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.retryable = options.retryable ?? RETRYABLE.has(code);
@@ -40,7 +44,12 @@ export class OperationalError extends Error {
   }
 }
 
-const RETRYABLE: ReadonlySet<OperationalCode> = new Set(['database-unavailable', 'database-timeout', 'disk-full', 'conflict']);
+const RETRYABLE: ReadonlySet<OperationalCode> = new Set([
+  'database-unavailable',
+  'database-timeout',
+  'disk-full',
+  'conflict',
+]);
 
 /** SQLSTATE of a PostgreSQL error, undefined for anything else. */
 export function sqlState(error: unknown): string | undefined {
@@ -79,22 +88,42 @@ export function toOperationalError(error: unknown, sent = true): OperationalErro
   const detail = error instanceof Error ? error.message : String(error);
   if (state === undefined) return lostConnection(error, detail, sent);
   if (isConnectionError(error)) {
-    return new OperationalError('database-unavailable', `the database ended the connection: ${detail}`, { cause: error, outcomeKnown: !sent });
+    return new OperationalError('database-unavailable', `the database ended the connection: ${detail}`, {
+      cause: error,
+      outcomeKnown: !sent,
+    });
   }
-  if (state === '57014' || state === '55P03') return new OperationalError('database-timeout', `the database took too long: ${detail}`, { cause: error });
-  if (state === '53300') return new OperationalError('database-unavailable', `the database has no free connection: ${detail}`, { cause: error });
-  if (state.startsWith('53')) return new OperationalError('disk-full', `the database has no room: ${detail}`, { cause: error });
-  if (isConflict(error)) return new OperationalError('conflict', `the database saw a conflict: ${detail}`, { cause: error });
-  if (isDataError(error)) return new OperationalError('data-refused', `the database refused the data: ${detail}`, { cause: error });
+  if (state === '57014' || state === '55P03')
+    return new OperationalError('database-timeout', `the database took too long: ${detail}`, { cause: error });
+  if (state === '53300')
+    return new OperationalError('database-unavailable', `the database has no free connection: ${detail}`, {
+      cause: error,
+    });
+  if (state.startsWith('53'))
+    return new OperationalError('disk-full', `the database has no room: ${detail}`, { cause: error });
+  if (isConflict(error))
+    return new OperationalError('conflict', `the database saw a conflict: ${detail}`, { cause: error });
+  if (isDataError(error))
+    return new OperationalError('data-refused', `the database refused the data: ${detail}`, { cause: error });
   if (state === '42P01' || state === '42703') {
-    return new OperationalError('unfit-database', `the schema is older than this program: ${detail}; run the migrations`, { cause: error });
+    return new OperationalError(
+      'unfit-database',
+      `the schema is older than this program: ${detail}; run the migrations`,
+      { cause: error },
+    );
   }
   return new OperationalError('database-error', `the database reported ${state}: ${detail}`, { cause: error });
 }
 
 function lostConnection(error: unknown, detail: string, sent: boolean): OperationalError {
   if (/timeout/i.test(detail)) {
-    return new OperationalError('database-timeout', `the database did not answer in time: ${detail}`, { cause: error, outcomeKnown: !sent });
+    return new OperationalError('database-timeout', `the database did not answer in time: ${detail}`, {
+      cause: error,
+      outcomeKnown: !sent,
+    });
   }
-  return new OperationalError('database-unavailable', `no connection to the database: ${detail}`, { cause: error, outcomeKnown: !sent });
+  return new OperationalError('database-unavailable', `no connection to the database: ${detail}`, {
+    cause: error,
+    outcomeKnown: !sent,
+  });
 }

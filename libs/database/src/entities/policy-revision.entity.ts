@@ -1,0 +1,26 @@
+import { Check, Column, Entity, PrimaryColumn } from 'typeorm';
+
+@Entity({ name: 'policy_revision', comment: 'immutable documents, numbered per policy' })
+@Check('policy_revision_revision_check', 'revision > 0')
+export class PolicyRevisionEntity {
+  @PrimaryColumn({ type: 'text', primaryKeyConstraintName: 'policy_revision_pkey' })
+  policy!: string;
+
+  @PrimaryColumn({ type: 'integer', primaryKeyConstraintName: 'policy_revision_pkey' })
+  revision!: number;
+
+  @Column({ type: 'text' })
+  source!: string;
+
+  @Column({ type: 'text' })
+  digest!: string;
+
+  @Column({ type: 'text' })
+  author!: string;
+
+  @Column({ type: 'text', nullable: true })
+  reason!: string | null;
+
+  @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
+  createdAt!: Date;
+}

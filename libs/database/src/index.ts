@@ -1,0 +1,13 @@
+export type { ApiKeyStore, ApiKeyToCreate } from './api-key-store.js';
+export type { AuditSearch } from './audit-search.js';
+export { connectionTarget, type ConnectionTarget, type DatabaseSettings } from './database-config.js';
+export type { EntriesToAdd, ListChangeContext, ListChangeResult, ListChanges, ListStore } from './list-store.js';
+export { idFloor, idTimeMs, newId } from './new-id.js';
+export type { JoinedNode, NodeStore } from './node-store.js';
+export { openDatabase, type Database } from './open-database.js';
+export { OperationalError, type OperationalCode } from './operational-error.js';
+export type { PolicyStore, PublishResult, ReleaseToPublish, RevisionToSave } from './policy-store.js';
+export type { QueueInspection, QueueQuery } from './queue-inspection.js';
+export { isCursor } from './search-windows.js';
+export type * from './types.js';
+export type { HealthListener, NotificationHandler } from './watch.js';

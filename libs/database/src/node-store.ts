@@ -1,0 +1,252 @@
+/**
+ * Gateways that are alive. Each start is an incarnation with an id of its own; leases in the queue belong to it. The
+ * name is held by an advisory lock on a connection kept for life, so two live processes never share one.
+ *
+ * An incarnation that does not beat for 20 s is dead: the others give its leases back to the queue. It may be only
+ * cut off: then it finds itself `stopped` at its next beat, and goes on under a new id, its old leases lost.
+ */
+import { Client } from 'pg';
+import type { AuditEvent } from '#audit';
+import { clientSettings } from './connections.js';
+import type { DatabaseConfig } from './database-config.js';
+import { newId } from './new-id.js';
+import { OperationalError, toOperationalError } from './operational-error.js';
+import { requireCurrentSchema } from './schema-guard.js';
+import type { Watch } from './watch.js';
+
+const BEAT_MS = 5_000;
+const ALIVE_SECONDS = 20;
+/** The server's restart stops every beat: nobody is declared dead until all had time to beat again. */
+const GRACE_AFTER_RESTART_SECONDS = 30;
+/** A killed predecessor's connection may linger for a moment. */
+const NAME_WAIT_MS = 3_000;
+const HOUSEKEEPING_MS = 60_000;
+
+/** Marks nodes as stopped that are dead for sure: same name (we hold its lock), or silent too long. Frees their rows. */
+const TAKE_OVER = `
+  with dead as (
+    update node set stopped_at = now() where stopped_at is null and id <> $1
+      and (name = $2 or (alive_until < now() and pg_postmaster_start_time() < now() - interval '${GRACE_AFTER_RESTART_SECONDS} seconds'))
+    returning id, name
+  ), freed as (
+    update queue q set owner = null, next_attempt_at = now(), takeovers = q.takeovers + 1
+    from dead d where q.owner = d.id returning d.id, d.name
+  )
+  select id as owner, name as node, count(*)::int as recipients from freed group by id, name`;
+
+/** Rows of stopped nodes: written by one that did not know yet that it was declared dead. */
+const FREE_STRAYS = `
+  update queue q set owner = null, next_attempt_at = now(), takeovers = q.takeovers + 1
+  from node n where q.owner = n.id and n.stopped_at is not null`;
+
+export interface NodeOptions {
+  readonly config: DatabaseConfig;
+  readonly watch: Watch;
+  readonly append: (events: readonly AuditEvent[]) => void;
+  /** Partitions, expired entries: what some live node must do every minute. */
+  readonly housekeeping: () => Promise<void>;
+}
+
+export class NodeStore {
+  readonly #options: NodeOptions;
+  #current: JoinedNode | undefined;
+
+  constructor(options: NodeOptions) {
+    this.#options = options;
+  }
+
+  /** This process's incarnation, null before join(). */
+  get owner(): number | null {
+    return this.#current?.nodeId ?? null;
+  }
+
+  /**
+   * Enters the cluster under `name`; takes over what a dead predecessor of that name left at once. Throws
+   * OperationalError `node-name-taken`, or `unfit-database` when the schema is not this program's.
+   */
+  async join(name: string): Promise<JoinedNode> {
+    if (this.#current !== undefined) throw new Error(`this process has already joined as \`${this.#current.name}\``);
+    const node = new JoinedNode(name, this.#options, () => {
+      this.#current = undefined;
+    });
+    await node.start();
+    this.#current = node;
+    return node;
+  }
+
+  async close(): Promise<void> {
+    await this.#current?.leave();
+  }
+}
+
+export class JoinedNode {
+  readonly name: string;
+  readonly #options: NodeOptions;
+  readonly #left: () => void;
+  readonly #lostListeners = new Set<(error: OperationalError) => void>();
+  #client: Client | undefined;
+  #id = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #beating: Promise<void> | undefined;
+  #lastBeatMs = Number.NEGATIVE_INFINITY;
+  #lastHousekeepingMs = Number.NEGATIVE_INFINITY;
+  #stopHealth: (() => void) | undefined;
+  #ended = false;
+
+  constructor(name: string, options: NodeOptions, left: () => void) {
+    this.name = name;
+    this.#options = options;
+    this.#left = left;
+  }
+
+  /** Owner of this process's leases. Changes when the node was declared dead and came back. */
+  get nodeId(): number {
+    return this.#id;
+  }
+
+  /** False when the last beat is so old that another node may already work on our leases: attempt nothing new. */
+  get alive(): boolean {
+    return performance.now() - this.#lastBeatMs < ALIVE_SECONDS * 1000;
+  }
+
+  /** Another live process took the name while we were cut off: this one should stop. */
+  onNameLost(listener: (error: OperationalError) => void): void {
+    this.#lostListeners.add(listener);
+  }
+
+  /** Called by NodeStore.join(). */
+  async start(): Promise<void> {
+    await this.#connect();
+    await this.#begin();
+    this.#stopHealth = this.#options.watch.onHealth((healthy) => {
+      if (healthy) void this.heartbeat().catch(ignore);
+    });
+    this.#timer = setInterval(() => void this.heartbeat().catch(ignore), BEAT_MS);
+    this.#timer.unref();
+    await this.heartbeat();
+  }
+
+  /** Beats now; it also beats by itself every 5 s. Throws OperationalError while the database is away. */
+  async heartbeat(): Promise<void> {
+    if (this.#ended) return;
+    this.#beating ??= this.#beat().finally(() => {
+      this.#beating = undefined;
+    });
+    await this.#beating;
+  }
+
+  /** Gives all leases back and frees the name. */
+  async leave(): Promise<void> {
+    if (this.#ended) return;
+    this.#ended = true;
+    clearInterval(this.#timer);
+    this.#stopHealth?.();
+    await this.#beating?.catch(ignore);
+    const client = this.#client;
+    this.#client = undefined;
+    try {
+      await client?.query('update queue set owner = null, next_attempt_at = now() where owner = $1', [this.#id]);
+      await client?.query('update node set stopped_at = now(), alive_until = now() where id = $1', [this.#id]);
+    } catch {
+      // Whoever comes next takes the leases over.
+    } finally {
+      await client?.end().catch(ignore);
+      this.#left();
+    }
+  }
+
+  async #connect(): Promise<void> {
+    const client = new Client(clientSettings(this.#options.config, this.#options.config.statementTimeoutMs));
+    const gone = (): void => {
+      if (this.#client === client) this.#client = undefined;
+    };
+    client.on('error', gone);
+    client.on('end', gone);
+    try {
+      await client.connect();
+      await requireCurrentSchema(client);
+      await this.#lockName(client);
+    } catch (error) {
+      void client.end().catch(ignore);
+      throw toOperationalError(error, false);
+    }
+    this.#client = client;
+  }
+
+  async #lockName(client: Client): Promise<void> {
+    const deadlineMs = performance.now() + NAME_WAIT_MS;
+    for (;;) {
+      const { rows } = await client.query<{ locked: boolean }>(
+        `select pg_try_advisory_lock(hashtextextended('postern.node.' || $1, 0)) as locked`,
+        [this.name],
+      );
+      if (rows[0]?.locked === true) return;
+      if (performance.now() > deadlineMs) {
+        throw new OperationalError(
+          'node-name-taken',
+          `another live process uses the node name \`${this.name}\`; give each gateway its own`,
+        );
+      }
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+
+  async #begin(): Promise<void> {
+    const { rows } = await this.#connected().query<{ id: number }>(
+      `insert into node (name, alive_until) values ($1, now() + interval '${ALIVE_SECONDS} seconds') returning id`,
+      [this.name],
+    );
+    this.#id = rows[0]?.id ?? 0;
+    // Rows of earlier incarnations of this name, also of those declared dead before.
+    await this.#connected().query(
+      `update queue q set owner = null, next_attempt_at = now(), takeovers = q.takeovers + 1
+       from node n where q.owner = n.id and n.name = $1 and n.id <> $2 and n.stopped_at is not null`,
+      [this.name, this.#id],
+    );
+  }
+
+  async #beat(): Promise<void> {
+    try {
+      if (this.#client === undefined) await this.#connect();
+      const { rowCount } = await this.#connected().query(
+        `update node set alive_until = now() + interval '${ALIVE_SECONDS} seconds' where id = $1 and stopped_at is null`,
+        [this.#id],
+      );
+      if (rowCount === 0) await this.#begin();
+      this.#lastBeatMs = performance.now();
+      await this.#takeOver();
+      await this.#keepHouse();
+    } catch (error) {
+      const failure = toOperationalError(error);
+      if (failure.code === 'node-name-taken') for (const listener of this.#lostListeners) listener(failure);
+      throw failure;
+    }
+  }
+
+  async #takeOver(): Promise<void> {
+    const { rows } = await this.#connected().query<{ owner: number; node: string; recipients: number }>(TAKE_OVER, [
+      this.#id,
+      this.name,
+    ]);
+    if (rows.length === 0) return;
+    this.#options.append(
+      rows.map((row) => ({ id: newId(), kind: 'queue.taken-over', data: { ...row, by: this.name } })),
+    );
+  }
+
+  async #keepHouse(): Promise<void> {
+    if (performance.now() - this.#lastHousekeepingMs < HOUSEKEEPING_MS) return;
+    this.#lastHousekeepingMs = performance.now();
+    await this.#connected().query(FREE_STRAYS);
+    await this.#options.housekeeping();
+  }
+
+  #connected(): Client {
+    if (this.#client === undefined) throw new OperationalError('database-unavailable', 'no connection to the database');
+    return this.#client;
+  }
+}
+
+function ignore(): void {
+  // The next beat tries again.
+}

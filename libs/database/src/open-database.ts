@@ -1,0 +1,138 @@
+/**
+ * The face of this library: one object with a store per concern. Nothing outside sees a driver.
+ *
+ *   const db = await openDatabase({ url });  await db.migrate();  …  await db.close();
+ */
+import type { AuditEvent } from '#audit';
+import type { MessageToStore, QueueStore } from '#delivery';
+import { ApiKeyStore } from './api-key-store.js';
+import { AuditSearch } from './audit-search.js';
+import { openConnections } from './connections.js';
+import { databaseConfigSchema, type DatabaseSettings } from './database-config.js';
+import { GroupCommitter } from './group-committer.js';
+import { ListStore } from './list-store.js';
+import { migrate } from './migrate.js';
+import { NodeStore } from './node-store.js';
+import { Orm } from './orm.js';
+import { Partitions } from './partitions.js';
+import { PolicyStore } from './policy-store.js';
+import { QueueInspection } from './queue-inspection.js';
+import { PostgresQueueStore } from './queue-store.js';
+import { Watch, type HealthListener, type NotificationHandler } from './watch.js';
+
+export interface Database {
+  /** False while the database is away; every call of the mail path then fails at once. */
+  readonly healthy: boolean;
+  /** Told at every change; returns the way to stop listening. */
+  onHealth(listener: HealthListener): () => void;
+  /** Brings the schema up to date, safe when two start at once. Returns the names of the migrations that ran. */
+  migrate(): Promise<readonly string[]>;
+  readonly messages: {
+    /** Resolves after COMMIT. Rejects with OperationalError; an unknown outcome is a rejection. */
+    accept(message: MessageToStore): Promise<void>;
+  };
+  readonly audit: Pick<AuditSearch, 'searchTransactions' | 'transaction' | 'events'> & {
+    /**
+     * Keeps events for the next commit group. Returns false when so many wait that the caller should stop producing
+     * (answer 421) until flush() resolved. Nothing is dropped silently: see audit-buffer.ts.
+     */
+    append(events: readonly AuditEvent[]): boolean;
+    /** Resolves when everything appended so far is committed; rejects when the database is away. */
+    flush(): Promise<void>;
+  };
+  readonly queue: QueueStore & Pick<QueueInspection, 'status' | 'entries' | 'retryNow'>;
+  readonly policies: PolicyStore;
+  readonly lists: ListStore;
+  readonly apiKeys: ApiKeyStore;
+  readonly nodes: NodeStore;
+  readonly notifications: {
+    /** Hints only, lost while disconnected; after a reconnection the handler is called with channel ''. */
+    listen(channels: readonly string[], handler: NotificationHandler): Promise<() => void>;
+  };
+  /** Commit groups so far. */
+  readonly commits: number;
+  /** Commits what waits (unless the database is away), leaves the cluster, closes every connection. */
+  close(): Promise<void>;
+}
+
+/** Throws OperationalError `unfit-database` when the server is too old, unsafe, or its schema newer than this program. */
+export async function openDatabase(settings: DatabaseSettings): Promise<Database> {
+  const config = databaseConfigSchema.parse(settings);
+  const watch = new Watch(config);
+  await watch.start();
+  const connections = openConnections(config);
+  const orm = new Orm(config);
+  const partitions = new Partitions(connections.read);
+  const lists = new ListStore(connections.read);
+  const makePartitions = (ids: readonly string[]): Promise<void> => partitions.makeFor(ids);
+  const nodes = new NodeStore({
+    config,
+    watch,
+    append: (events) => committer.append(events),
+    housekeeping: async () => {
+      await partitions.makeAhead();
+      await lists.removeExpired();
+    },
+  });
+  const owner = (): number | null => nodes.owner;
+  const committer = new GroupCommitter({
+    pool: connections.commit,
+    watch,
+    groupMessages: config.groupMessages,
+    groupBytes: config.groupBytes,
+    groupsInFlight: config.commitConnections,
+    auditBufferEvents: config.auditBufferEvents,
+    owner,
+    makePartitions,
+  });
+  const queue = new PostgresQueueStore({
+    pool: connections.queue,
+    owner,
+    append: (events) => committer.append(events),
+    makePartitions,
+  });
+  const inspection = new QueueInspection(connections.read);
+  const search = new AuditSearch(connections.read);
+  return {
+    get healthy() {
+      return watch.healthy;
+    },
+    get commits() {
+      return committer.commits;
+    },
+    onHealth: (listener) => watch.onHealth(listener),
+    async migrate() {
+      const names = await migrate(config);
+      await partitions.makeAhead();
+      return names;
+    },
+    messages: { accept: (message) => committer.accept(message) },
+    audit: {
+      append: (events) => committer.append(events),
+      flush: () => committer.flush(),
+      searchTransactions: (given) => search.searchTransactions(given),
+      transaction: (id) => search.transaction(id),
+      events: (given) => search.events(given),
+    },
+    queue: {
+      claim: (limit) => queue.claim(limit),
+      record: (outcomes, notices) => queue.record(outcomes, notices),
+      release: (ids) => queue.release(ids),
+      status: () => inspection.status(),
+      entries: (given) => inspection.entries(given),
+      retryNow: (ids) => inspection.retryNow(ids),
+    },
+    policies: new PolicyStore(connections.read, orm),
+    lists,
+    apiKeys: new ApiKeyStore(orm),
+    nodes,
+    notifications: { listen: (channels, handler) => watch.listen(channels, handler) },
+    async close() {
+      await committer.close();
+      await nodes.close();
+      await watch.close();
+      await orm.close();
+      await connections.close();
+    },
+  };
+}

@@ -1,0 +1,218 @@
+/**
+ * The queue on PostgreSQL: claim, record, release (`QueueStore` of `#delivery`).
+ *
+ * A lease is `queue.owner` = this node's incarnation, and lasts as long as the incarnation lives (node-store.ts): a
+ * slow next hop never outlives its lease, and a dead node's rows are free within half a minute.
+ * INVARIANT (own rows only): the owner stands in the `where` of every change here.
+ */
+import type { Pool } from 'pg';
+import type { MessageToStore, QueuedMessage, QueueStore, RecipientOutcome } from '#delivery';
+import { recordableText, type AuditEvent } from '#audit';
+import { auditArrays, auditRow } from './audit-rows.js';
+import { textArray, timestamptzArray, uuidArray } from './binary-array.js';
+import { inTransaction, query } from './connections.js';
+import { newId } from './new-id.js';
+import { isConflict, OperationalError, sqlState } from './operational-error.js';
+import { CLAIM, RECORD, RELEASE, SET_ASIDE } from './queue-statements.js';
+import { acceptStatement } from './write-statements.js';
+
+/** A look back of this length is safe: rows become visible later than their `next_attempt_at` by at most a commit. */
+const LOW_WATER_MARGIN_MS = 15_000;
+const LOW_WATER_RESET_MS = 60_000;
+const EVER_MS = 10 * 365 * 86_400_000;
+
+interface ClaimedRow {
+  message_id: string;
+  route: string;
+  accepted_at: Date;
+  recipients: { id: string; address: string; attempts: number }[];
+  sender: string | null;
+  size_bytes: string;
+  body_8bit: boolean;
+  policy_revision: number;
+  content: Buffer | null;
+  content_file: string | null;
+}
+
+export interface QueueStoreOptions {
+  readonly pool: Pool;
+  readonly owner: () => number | null;
+  readonly append: (events: readonly AuditEvent[]) => void;
+  readonly makePartitions: (ids: readonly string[]) => Promise<void>;
+}
+
+export class PostgresQueueStore implements QueueStore {
+  readonly #options: QueueStoreOptions;
+  /** Event ids of outcomes whose commit ended unknown; they are looked up before they are written again. */
+  readonly #uncertain = new Set<string>();
+  #drainedAtMs: number | undefined;
+  #lowWaterResetAtMs = 0;
+
+  constructor(options: QueueStoreOptions) {
+    this.#options = options;
+  }
+
+  /** One statement. Rows whose message is gone are set aside (state `broken`, event `queue.set-aside`), not returned. */
+  async claim(limit: number): Promise<readonly QueuedMessage[]> {
+    const startedAtMs = performance.now();
+    const { rows } = await query<ClaimedRow & Record<string, unknown>>(this.#options.pool, {
+      name: 'claim',
+      text: CLAIM,
+      values: [limit, this.#owner(), this.#lookBackMs(startedAtMs) / 1000],
+    });
+    if (rows.length === 0) this.#drainedAtMs = startedAtMs;
+    const broken = rows.filter((row) => row.sender === null || (row.content === null && row.content_file === null));
+    if (broken.length > 0) await this.#setAside(broken);
+    return rows.filter((row) => !broken.includes(row)).map(queuedMessage);
+  }
+
+  /**
+   * One transaction for the whole batch. After a failure the caller may give the same outcomes again: those that were
+   * committed although no answer came are recognized by their event. `lost` rows were taken over by another node.
+   */
+  async record(
+    outcomes: readonly RecipientOutcome[],
+    notices: readonly MessageToStore[],
+  ): Promise<{ readonly lost: readonly string[] }> {
+    const { open, lost } = await this.#sortUncertain(outcomes);
+    if (open.length === 0 && (notices.length === 0 || open.length < outcomes.length)) return { lost };
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return { lost: [...lost, ...(await this.#recordOnce(open, notices))] };
+      } catch (error) {
+        if (error instanceof OperationalError && !error.outcomeKnown)
+          for (const outcome of open) this.#uncertain.add(outcome.event.id);
+        if (tries > 2 || !isRepeatable(error)) throw error;
+        // The first try may have come through after all: look before writing again.
+        if (sqlState(error) === '23505') {
+          for (const outcome of open) this.#uncertain.add(outcome.event.id);
+          return this.record(open, notices);
+        }
+        await this.#options.makePartitions([
+          ...open.map((outcome) => outcome.event.id),
+          ...notices.map((notice) => notice.id),
+        ]);
+      }
+    }
+  }
+
+  async release(recipientIds: readonly string[]): Promise<void> {
+    if (recipientIds.length === 0) return;
+    await query(this.#options.pool, {
+      name: 'release',
+      text: RELEASE,
+      values: [this.#owner(), uuidArray(recipientIds)],
+    });
+  }
+
+  async #recordOnce(outcomes: readonly RecipientOutcome[], notices: readonly MessageToStore[]): Promise<string[]> {
+    const statement = { name: 'record', text: RECORD, values: recordValues(outcomes, this.#owner()) };
+    if (notices.length === 0) {
+      const { rows } = await query<{ id: string }>(this.#options.pool, statement);
+      return rows.map((row) => row.id);
+    }
+    return inTransaction(this.#options.pool, async (client) => {
+      const { rows } = await client.query<{ id: string }>(statement);
+      await client.query(acceptStatement(notices, [], this.#owner()));
+      return rows.map((row) => row.id);
+    });
+  }
+
+  async #sortUncertain(
+    outcomes: readonly RecipientOutcome[],
+  ): Promise<{ open: readonly RecipientOutcome[]; lost: string[] }> {
+    const asked = this.#uncertain.size === 0 ? [] : outcomes.filter((outcome) => this.#uncertain.has(outcome.event.id));
+    if (asked.length === 0) return { open: outcomes, lost: [] };
+    const { rows } = await query<{ id: string; kind: string }>(this.#options.pool, {
+      text: 'select id, kind from audit_event where id = any($1::uuid[])',
+      values: [uuidArray(asked.map((outcome) => outcome.event.id))],
+    });
+    const kinds = new Map(rows.map((row) => [row.id, row.kind]));
+    for (const outcome of asked) this.#uncertain.delete(outcome.event.id);
+    return {
+      open: outcomes.filter((outcome) => !kinds.has(outcome.event.id)),
+      lost: asked
+        .filter((outcome) => kinds.get(outcome.event.id) === 'delivery.lease-lost')
+        .map((outcome) => outcome.recipientId),
+    };
+  }
+
+  async #setAside(rows: readonly ClaimedRow[]): Promise<void> {
+    const recipients = rows.flatMap((row) =>
+      row.recipients.map((recipient) => ({ ...recipient, messageId: row.message_id, route: row.route })),
+    );
+    const reason = 'the content of the message is missing';
+    await query(this.#options.pool, {
+      name: 'set-aside',
+      text: SET_ASIDE,
+      values: [
+        this.#owner(),
+        uuidArray(recipients.map((row) => row.messageId)),
+        uuidArray(recipients.map((row) => row.id)),
+        reason,
+      ],
+    });
+    this.#options.append(
+      recipients.map((row) => ({
+        id: newId(),
+        kind: 'queue.set-aside',
+        transactionId: row.messageId,
+        recipientId: row.id,
+        recipient: row.address,
+        data: { reason, route: row.route },
+      })),
+    );
+  }
+
+  #owner(): number {
+    const owner = this.#options.owner();
+    if (owner === null) throw new Error('the queue needs a joined node');
+    return owner;
+  }
+
+  /** Low-water mark: index entries of rows finished long ago are not walked again and again while an old snapshot pins them. */
+  #lookBackMs(nowMs: number): number {
+    if (this.#drainedAtMs === undefined || nowMs - this.#lowWaterResetAtMs > LOW_WATER_RESET_MS) {
+      this.#lowWaterResetAtMs = nowMs;
+      return EVER_MS;
+    }
+    return nowMs - this.#drainedAtMs + LOW_WATER_MARGIN_MS;
+  }
+}
+
+function isRepeatable(error: unknown): boolean {
+  const state = sqlState(error);
+  return isConflict(error instanceof OperationalError ? error.cause : error) || state === '23514' || state === '23505';
+}
+
+function queuedMessage(row: ClaimedRow): QueuedMessage {
+  const sizeBytes = Number(row.size_bytes);
+  return {
+    id: row.message_id,
+    sender: row.sender ?? '',
+    content:
+      row.content_file === null
+        ? { kind: 'inline', bytes: row.content ?? new Uint8Array() }
+        : { kind: 'spool', file: row.content_file, sizeBytes },
+    sizeBytes,
+    body8bit: row.body_8bit,
+    policyRevision: row.policy_revision,
+    acceptedAtMs: row.accepted_at.getTime(),
+    recipients: row.recipients.map(({ id, address, attempts }) => ({ id, address, route: row.route, attempts })),
+  };
+}
+
+function recordValues(outcomes: readonly RecipientOutcome[], owner: number): unknown[] {
+  const done = outcomes.filter((outcome) => outcome.kind === 'done');
+  const again = outcomes.filter((outcome) => outcome.kind === 'retry');
+  return [
+    owner,
+    uuidArray(done.map((outcome) => outcome.messageId)),
+    uuidArray(done.map((outcome) => outcome.recipientId)),
+    uuidArray(again.map((outcome) => outcome.messageId)),
+    uuidArray(again.map((outcome) => outcome.recipientId)),
+    timestamptzArray(again.map((outcome) => outcome.nextAttemptAtMs)),
+    textArray(again.map((outcome) => recordableText(outcome.lastReply))),
+    ...auditArrays(outcomes.map((outcome) => auditRow(outcome.event, outcome.recipientId))),
+  ];
+}

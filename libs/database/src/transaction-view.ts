@@ -1,0 +1,155 @@
+/**
+ * From rows to stories: events as they were appended, and the state of each recipient, which nobody stores. The queue
+ * is read before the events: a recipient that finishes in between is then seen in both, and its event wins.
+ */
+import type { Pool } from 'pg';
+import type { AttemptRecord, AuditEvent, RecordedRecipient, TransactionRecord } from '#audit';
+import { uuidArray } from './binary-array.js';
+import { query } from './connections.js';
+import { idFloor, idTimeMs } from './new-id.js';
+import type { RecipientState, RecipientStory, StoredEvent, TransactionSummary, TransactionVerdict } from './types.js';
+
+export const EVENT_COLUMNS =
+  't.id, t.kind, t.session_id, t.transaction_id, t.recipient_id, t.recipient, t.sender, t.client_address, t.data';
+
+export interface EventRow {
+  [column: string]: unknown;
+  id: string;
+  kind: string;
+  session_id: string | null;
+  transaction_id: string | null;
+  recipient_id: string | null;
+  recipient: string | null;
+  sender: string | null;
+  client_address: string | null;
+  data: unknown;
+}
+
+interface QueueRow {
+  id: string;
+  state: 'queued' | 'held' | 'broken';
+  owner: number | null;
+  attempts: number;
+  next_attempt_at: Date;
+  last_reply: string | null;
+}
+
+interface OutcomeRow {
+  transaction_id: string;
+  recipient_id: string | null;
+  recipient: string | null;
+  kind: string;
+  data: AttemptRecord;
+}
+
+/** What is known beyond the transaction's own row, by recipient id, or by transaction and address. */
+export interface RecipientFacts {
+  readonly queue: ReadonlyMap<string, QueueRow>;
+  readonly outcomes: ReadonlyMap<string, readonly OutcomeRow[]>;
+}
+
+export function storedEvent(row: EventRow): StoredEvent {
+  const event = {
+    id: row.id,
+    at: new Date(idTimeMs(row.id)),
+    kind: row.kind,
+    data: row.data,
+    ...(row.session_id === null ? {} : { sessionId: row.session_id }),
+    ...(row.transaction_id === null ? {} : { transactionId: row.transaction_id }),
+    ...(row.recipient_id === null ? {} : { recipientId: row.recipient_id }),
+    ...(row.recipient === null ? {} : { recipient: row.recipient }),
+    ...(row.sender === null ? {} : { sender: row.sender }),
+    ...(row.client_address === null ? {} : { clientAddress: row.client_address }),
+  };
+  // INVARIANT (append only): rows were written from an AuditEvent and never changed since.
+  return event as AuditEvent & { at: Date };
+}
+
+export function summaryOf(row: EventRow, facts: RecipientFacts): TransactionSummary {
+  const record = row.data as TransactionRecord;
+  const id = row.transaction_id ?? row.id;
+  const verdict = row.kind.slice('transaction.'.length) as TransactionVerdict;
+  return {
+    id,
+    at: new Date(idTimeMs(row.id)),
+    verdict,
+    record,
+    recipients: record.recipients.map((recipient) =>
+      storyOf(recipient, { id, accepted: verdict === 'accepted' }, facts),
+    ),
+    ...(row.session_id === null ? {} : { sessionId: row.session_id }),
+    ...(row.sender === null ? {} : { sender: row.sender }),
+    ...(row.client_address === null ? {} : { clientAddress: row.client_address }),
+  };
+}
+
+/** Two look-ups for a whole page. */
+export async function recipientStories(pool: Pool, rows: readonly EventRow[]): Promise<RecipientFacts> {
+  const ids = rows.flatMap((row) =>
+    row.kind === 'transaction.accepted' && row.transaction_id !== null ? [row.transaction_id] : [],
+  );
+  if (ids.length === 0) return { queue: new Map(), outcomes: new Map() };
+  const queued = await query<QueueRow & Record<string, unknown>>(pool, {
+    name: 'queue-of',
+    text: 'select id, state, owner, attempts, next_attempt_at, last_reply from queue where message_id = any($1::uuid[])',
+    values: [uuidArray(ids)],
+  });
+  const oldest = ids.reduce((least, id) => (id < least ? id : least));
+  const happened = await query<OutcomeRow & Record<string, unknown>>(pool, {
+    name: 'outcomes-of',
+    text: `select transaction_id, recipient_id, recipient, kind, data from audit_event
+           where transaction_id = any($1::uuid[]) and id >= $2 and kind like 'delivery.%' order by id`,
+    values: [uuidArray(ids), idFloor(idTimeMs(oldest))],
+  });
+  const outcomes = new Map<string, OutcomeRow[]>();
+  for (const row of happened.rows) {
+    const key = row.recipient_id ?? addressKey(row.transaction_id, row.recipient ?? '');
+    const known = outcomes.get(key);
+    if (known === undefined) outcomes.set(key, [row]);
+    else known.push(row);
+  }
+  return { queue: new Map(queued.rows.map((row) => [row.id, row])), outcomes };
+}
+
+function addressKey(transactionId: string, address: string): string {
+  return `${transactionId} ${address}`;
+}
+
+function storyOf(
+  recipient: RecordedRecipient,
+  transaction: { id: string; accepted: boolean },
+  facts: RecipientFacts,
+): RecipientStory {
+  if (recipient.verdict !== 'accept' || !transaction.accepted) return { ...recipient, state: 'refused', attempts: 0 };
+  const queued = facts.queue.get(recipient.id);
+  const outcomes =
+    facts.outcomes.get(recipient.id) ?? facts.outcomes.get(addressKey(transaction.id, recipient.address)) ?? [];
+  const attempts = outcomes.filter((row) => row.kind !== 'delivery.expired' && row.kind !== 'delivery.lease-lost');
+  const final = outcomes.findLast((row) => FINAL[row.kind] !== undefined);
+  const last = final ?? attempts.at(-1);
+  const state = (final === undefined ? undefined : FINAL[final.kind]) ?? waitingState(queued);
+  return {
+    ...recipient,
+    state,
+    attempts: attempts.length,
+    ...(last === undefined ? replyOf(queued) : { lastReply: last.data.reply }),
+    ...(final === undefined && queued?.state === 'queued' ? { nextAttemptAt: queued.next_attempt_at } : {}),
+  };
+}
+
+const FINAL: Readonly<Record<string, RecipientState>> = {
+  'delivery.succeeded': 'delivered',
+  'delivery.failed': 'failed',
+  'delivery.expired': 'expired',
+};
+
+function waitingState(queued: QueueRow | undefined): RecipientState {
+  if (queued === undefined) return 'uncertain';
+  if (queued.state !== 'queued') return queued.state;
+  if (queued.owner !== null) return 'delivering';
+  return queued.attempts > 0 ? 'deferred' : 'queued';
+}
+
+function replyOf(queued: QueueRow | undefined): { lastReply?: string } {
+  return queued?.last_reply === undefined || queued.last_reply === null ? {} : { lastReply: queued.last_reply };
+}

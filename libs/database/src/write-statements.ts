@@ -1,0 +1,62 @@
+/**
+ * The statements that write mail and audit, and their parameters. Each is one implicit transaction: all rows of a
+ * group or none. Named, so that a connection parses each once.
+ */
+import type { QueryConfig } from 'pg';
+import type { MessageToStore } from '#delivery';
+import { AUDIT_COLUMNS, auditArrays, auditRow, auditSelect, auditUnnest, type AuditRow } from './audit-rows.js';
+import { boolArray, byteaArray, int4Array, int8Array, textArray, uuidArray } from './binary-array.js';
+
+/** Rows of `message` and `queue` come from $1..$7 and $8..$12; a null owner makes a row due for anybody. */
+const ACCEPT = `
+  with new_message as (
+    insert into message (id, sender, size_bytes, body_8bit, policy_revision, content, content_file)
+    select * from unnest($1::uuid[], $2::text[], $3::int8[], $4::bool[], $5::int4[], $6::bytea[], $7::text[])
+  ), new_queue as (
+    insert into queue (message_id, id, address, route, owner, next_attempt_at, accepted_at)
+    select q.*, now(), now() from unnest($8::uuid[], $9::uuid[], $10::text[], $11::text[], $12::int4[]) as q
+  )
+  insert into audit_event (${AUDIT_COLUMNS})
+  select ${auditSelect()} from ${auditUnnest(13)}`;
+
+const APPEND = `insert into audit_event (${AUDIT_COLUMNS}) select ${auditSelect()} from ${auditUnnest(1)}`;
+
+/** Parameters of one commit group. `owner` is this node's incarnation, for messages that are `leased`. */
+export function acceptStatement(
+  messages: readonly MessageToStore[],
+  appended: readonly AuditRow[],
+  owner: number | null,
+): QueryConfig<Buffer[]> {
+  const recipients = messages.flatMap((message) =>
+    message.recipients.map((recipient) => ({ recipient, messageId: message.id, owner: message.leased ? owner : null })),
+  );
+  const rows = messages.flatMap((message) => message.events.map((event) => auditRow(event)));
+  return {
+    name: 'accept',
+    text: ACCEPT,
+    values: [
+      uuidArray(messages.map((message) => message.id)),
+      textArray(messages.map((message) => message.sender)),
+      int8Array(messages.map((message) => message.sizeBytes)),
+      boolArray(messages.map((message) => message.body8bit)),
+      int4Array(messages.map((message) => message.policyRevision)),
+      byteaArray(messages.map((message) => (message.content.kind === 'inline' ? message.content.bytes : null))),
+      textArray(messages.map((message) => (message.content.kind === 'spool' ? message.content.file : null))),
+      uuidArray(recipients.map((row) => row.messageId)),
+      uuidArray(recipients.map((row) => row.recipient.id)),
+      textArray(recipients.map((row) => row.recipient.address)),
+      textArray(recipients.map((row) => row.recipient.route)),
+      int4Array(recipients.map((row) => row.owner)),
+      ...auditArrays(appended.length === 0 ? rows : [...rows, ...appended]),
+    ],
+  };
+}
+
+export function appendStatement(rows: readonly AuditRow[]): QueryConfig<Buffer[]> {
+  return { name: 'append', text: APPEND, values: auditArrays(rows) };
+}
+
+/** For rows that may be stored already: the outcome of an earlier try is unknown. */
+export function appendAgainStatement(rows: readonly AuditRow[]): QueryConfig<Buffer[]> {
+  return { name: 'append-again', text: `${APPEND} on conflict (id) do nothing`, values: auditArrays(rows) };
+}

@@ -1,0 +1,17 @@
+/** Every migration, in order. The classes import types only: reading their names does not load TypeORM. */
+import { CreateMessageAndQueue1763800000001 } from './0001-create-message-and-queue.js';
+import { CreateAuditEvent1763800000002 } from './0002-create-audit-event.js';
+import { CreatePolicy1763800000003 } from './0003-create-policy.js';
+import { CreateManagedList1763800000004 } from './0004-create-managed-list.js';
+import { CreateApiKeyAndNode1763800000005 } from './0005-create-api-key-and-node.js';
+
+export const MIGRATIONS = [
+  CreateMessageAndQueue1763800000001,
+  CreateAuditEvent1763800000002,
+  CreatePolicy1763800000003,
+  CreateManagedList1763800000004,
+  CreateApiKeyAndNode1763800000005,
+] as const;
+
+/** As noted in `schema_migration`. */
+export const MIGRATION_NAMES: readonly string[] = MIGRATIONS.map((migration) => migration.name);
