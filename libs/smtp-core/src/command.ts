@@ -32,9 +32,8 @@ export interface CommandFault {
 export type CommandResult =
   { readonly ok: true; readonly command: Command } | { readonly ok: false; readonly fault: CommandFault };
 
-// eslint-disable-next-line no-control-regex -- tells printable lines from all others
 const NOT_PRINTABLE = /[^\x20-\x7e]/;
-const CONTROL = /[\x00-\x1f\x7f]/; // eslint-disable-line no-control-regex -- as above
+const CONTROL = /[\x00-\x1f\x7f]/;
 // More than LDH: hosts name themselves `WIN_7` and `host.`; whether that is acceptable is the policy's matter.
 const HELO_NAME = /^[A-Za-z0-9._-]{1,255}$/;
 const HTTP_VERB = /^(?:GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH) /i;

@@ -19,9 +19,9 @@ export type { ReplyKey } from './reply-catalogue.js';
 export { mailDate, receivedHeader } from './received-header.js';
 export type { ReceivedFacts } from './received-header.js';
 export { SmtpServerSession } from './session.js';
-export type { Awaited, SessionOptions } from './session.js';
 export type {
   Answer,
+  Awaited,
   BodyType,
   CloseReason,
   MailParams,
@@ -29,6 +29,7 @@ export type {
   QuestionId,
   SessionCounters,
   SessionInput,
+  SessionOptions,
   SessionOutput,
   TransactionEnd,
 } from './session-io.js';

@@ -1,8 +1,8 @@
 /**
- * Which command fits which moment: phase × verb → read it, or the reply that says why not. RFC 5321 s4.1.4, s3.3.
+ * Which command fits which moment: phase × verb → hand it on, or the reply it gets at once. RFC 5321 s4.1.4, s3.3.
  *
  * Total by type: a cell left out does not compile. While an answer is awaited or content is read no command is read,
- * so those moments are no phases here.
+ * so those moments are no phases here. A refusing cell comes before the command's own syntax.
  */
 import type { Verb } from './command.js';
 import type { ReplyKey } from './reply-catalogue.js';
@@ -16,12 +16,12 @@ const ALWAYS = {
   EHLO: 'handle',
   HELO: 'handle',
   RSET: 'handle',
-  NOOP: 'handle',
   QUIT: 'handle',
-  VRFY: 'handle',
-  HELP: 'handle',
+  NOOP: 'noop-ok',
+  VRFY: 'cannot-verify',
+  HELP: 'help',
   EXPN: 'not-implemented',
-  // Known, so that the octets behind them are never taken for commands; offered to nobody.
+  // Known, so that what follows them is never taken for commands; offered to nobody.
   STARTTLS: 'not-implemented',
   AUTH: 'not-implemented',
   BDAT: 'handle',
@@ -38,4 +38,4 @@ export const PHASE_TABLE = {
 export const SYNC_POINTS: ReadonlySet<Verb> = new Set<Verb>(['EHLO', 'HELO', 'DATA', 'STARTTLS', 'AUTH']);
 
 /** Verbs that move no mail. */
-export const IDLE_VERBS: ReadonlySet<Verb> = new Set<Verb>(['EHLO', 'HELO', 'RSET', 'NOOP', 'VRFY', 'EXPN', 'HELP']);
+export const IDLE_VERBS: ReadonlySet<Verb> = new Set<Verb>(['EHLO', 'HELO', 'RSET', 'NOOP', 'VRFY', 'HELP']);

@@ -2,6 +2,7 @@
  * What goes into and comes out of `SmtpServerSession`: inputs, outputs, questions, answers. Types only.
  */
 import type { ForwardPath, ReversePath } from './path.js';
+import type { SmtpLimits } from './limits.js';
 import type { Reply } from './reply.js';
 
 export type BodyType = '7BIT' | '8BITMIME';
@@ -70,3 +71,13 @@ export interface SessionCounters {
   readonly errors: number;
   readonly transactions: number;
 }
+
+export interface SessionOptions {
+  readonly hostname: string;
+  readonly limits?: Partial<SmtpLimits>;
+  /** `enforced`: octets waiting behind EHLO or DATA end the session (RFC 2920 s3.1). Default `enforced`. */
+  readonly syncPoints?: 'enforced' | 'tolerated';
+}
+
+/** What the session waits for: the driver picks its deadline by it. */
+export type Awaited = 'answer' | 'command' | 'rest-of-line' | 'content' | 'nothing';

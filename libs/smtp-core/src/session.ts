@@ -8,62 +8,56 @@
  * Bad input is answered, never thrown. Thrown is only what the driver's own side did wrong: an answer whose reply does
  * not fit its effect. Not here: STARTTLS, AUTH and BDAT, which are known, refused and never offered.
  */
-import type { Command, CommandFault } from './command.js';
+import type { Command, CommandFault, CommandResult } from './command.js';
 import { parseCommand } from './command.js';
 import { ContentDecoder } from './content-decoder.js';
 import { bannerReply, ehloReply, heloReply } from './extensions.js';
+import { HeldInput } from './held-input.js';
 import { LineReader } from './line-reader.js';
 import type { LineEvent } from './line-reader.js';
 import { DEFAULT_LIMITS } from './limits.js';
 import type { SmtpLimits } from './limits.js';
 import { IDLE_VERBS, PHASE_TABLE, SYNC_POINTS } from './phase-table.js';
-import type { Phase } from './phase-table.js';
+import type { Cell, Phase } from './phase-table.js';
 import { replyFor } from './reply-catalogue.js';
 import type { ReplyKey } from './reply-catalogue.js';
 import type { Reply } from './reply.js';
+import { SessionTally } from './session-tally.js';
+import { assertFits, endFor, refusalOf } from './session-rules.js';
 import type {
   Answer,
+  Awaited,
   CloseReason,
   Question,
   QuestionId,
   SessionCounters,
   SessionInput,
+  SessionOptions,
   SessionOutput,
   TransactionEnd,
 } from './session-io.js';
-
-export interface SessionOptions {
-  readonly hostname: string;
-  readonly limits?: Partial<SmtpLimits>;
-  /** `enforced`: octets waiting behind EHLO or DATA end the session (RFC 2920 s3.1). Default `enforced`. */
-  readonly syncPoints?: 'enforced' | 'tolerated';
-}
 
 /** Thrown away whole at RSET, EHLO and the end of content; nobody edits it. */
 interface Transaction {
   readonly recipients: number;
 }
 
-/** What the session waits for: the driver picks its deadline by it. */
-export type Awaited = 'answer' | 'command' | 'rest-of-line' | 'content' | 'nothing';
-
 const NO_OUTPUTS: readonly SessionOutput[] = [];
 
 export class SmtpServerSession {
   readonly #options: SessionOptions;
   readonly #limits: SmtpLimits;
+  readonly #tally: SessionTally;
   readonly #lines: LineReader;
+  readonly #held = new HeldInput();
   readonly #keepContent = (bytes: Uint8Array): void => {
     this.#outputs.push({ kind: 'content', bytes });
   };
 
   #outputs: SessionOutput[] = [];
-  #held: Buffer[] = [];
-  #at = 0;
-  #heldBytes = 0;
   #swallow = 0;
   #ended: 'eof' | 'lost' | undefined;
-  #closing: { readonly reply: Reply; readonly reason: CloseReason } | undefined;
+  #closing: Extract<SessionInput, { kind: 'close' }> | undefined;
   #closed = false;
 
   #questionId = 0;
@@ -73,14 +67,10 @@ export class SmtpServerSession {
   #transaction: Transaction | undefined;
   #content: ContentDecoder | undefined;
 
-  #commands = 0;
-  #errors = 0;
-  #transactions = 0;
-  #idleCommands = 0;
-
   constructor(options: SessionOptions) {
     this.#options = options;
     this.#limits = options.limits === undefined ? DEFAULT_LIMITS : { ...DEFAULT_LIMITS, ...options.limits };
+    this.#tally = new SessionTally(this.#limits);
     this.#lines = new LineReader(this.#limits.maxCommandLineBytes);
   }
 
@@ -93,12 +83,12 @@ export class SmtpServerSession {
   }
 
   get counters(): SessionCounters {
-    return { commands: this.#commands, errors: this.#errors, transactions: this.#transactions };
+    return this.#tally.snapshot();
   }
 
   /** Command lines read so far; what `counters` says, without an object. */
   get commandCount(): number {
-    return this.#commands;
+    return this.#tally.commands;
   }
 
   get inTransaction(): boolean {
@@ -107,7 +97,7 @@ export class SmtpServerSession {
 
   /** Octets received and not read yet, because an answer is awaited. */
   get heldBytes(): number {
-    return this.#heldBytes;
+    return this.#held.bytes;
   }
 
   get awaits(): Awaited {
@@ -138,15 +128,16 @@ export class SmtpServerSession {
         this.#receiveAnswer(input.to, input.answer);
         break;
       case 'timeout':
-        if (this.#question === undefined) this.#closeWith(replyFor('timeout'), 'timeout');
+        if (this.#question === undefined) this.#close('timeout', replyFor('timeout'));
         break;
       case 'close':
-        this.#receiveClose(input.reply, input.reason, input.when);
+        if (input.when === 'now') this.#close(input.reason, input.reply);
+        else this.#closing = input;
         break;
       case 'eof':
       case 'lost':
         this.#ended = input.kind;
-        if (input.kind === 'lost') this.#dropHeld();
+        if (input.kind === 'lost') this.#held.clear();
         break;
     }
     this.#run();
@@ -160,45 +151,30 @@ export class SmtpServerSession {
   }
 
   #receiveBytes(bytes: Uint8Array): void {
-    if (bytes.length === 0) return;
-    if (this.#question?.kind === 'connect') {
-      this.#closeWith(replyFor('early-talker'), 'protocol-error');
+    if (this.#question?.kind === 'connect' && bytes.length > 0) {
+      this.#violate('early-talker');
       return;
     }
-    this.#held.push(Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
-    this.#heldBytes += bytes.length;
+    this.#held.push(bytes);
     // INVARIANT (bounded): only a driver that ignores `heldBytes` can get here.
-    if (this.#question !== undefined && this.#heldBytes > this.#limits.maxHeldBytes) {
-      this.#closeWith(replyFor('too-much-input'), 'protocol-error');
+    if (this.#question !== undefined && this.#held.bytes > this.#limits.maxHeldBytes) {
+      this.#violate('too-much-input');
     }
-  }
-
-  #receiveClose(reply: Reply, reason: CloseReason, when: 'now' | 'idle'): void {
-    if (when === 'now') this.#closeWith(reply, reason);
-    else this.#closing = { reply, reason };
-  }
-
-  #dropHeld(): void {
-    this.#held = [];
-    this.#at = 0;
-    this.#heldBytes = 0;
   }
 
   // Reads on until an answer is needed, the octets are used up, or the session ends.
   #run(): void {
     while (!this.#closed && this.#question === undefined) {
       if (this.#closing !== undefined && this.#transaction === undefined) {
-        this.#closeWith(this.#closing.reply, this.#closing.reason);
+        this.#close(this.#closing.reason, this.#closing.reply);
         return;
       }
-      const chunk = this.#held[0];
+      const chunk = this.#held.chunk;
       if (chunk === undefined) {
         if (this.#ended !== undefined) this.#close(this.#ended);
         return;
       }
-      const from = this.#at;
-      this.#at = this.#readFrom(chunk, from);
-      this.#drop(chunk, from);
+      this.#held.advance(this.#readFrom(chunk, this.#held.at));
     }
   }
 
@@ -212,21 +188,13 @@ export class SmtpServerSession {
     if (this.#content !== undefined) return this.#readContent(this.#content, chunk, from);
     const event = this.#lines.read(chunk, from);
     const next = this.#lines.next;
-    if (event !== undefined) this.#receiveLine(event, next < chunk.length || this.#held.length > 1);
+    if (event !== undefined) this.#receiveLine(event, this.#held.bytes > next - from);
     return next;
-  }
-
-  #drop(chunk: Buffer, from: number): void {
-    if (this.#closed) return;
-    this.#heldBytes -= this.#at - from;
-    if (this.#at < chunk.length) return;
-    this.#held.shift();
-    this.#at = 0;
   }
 
   #readContent(content: ContentDecoder, chunk: Buffer, from: number): number {
     const end = content.read(chunk, from, this.#keepContent);
-    const refusal = content.fault === undefined ? undefined : refusalOfContent(content);
+    const refusal = refusalOf(content.fault);
     if (end >= 0) {
       this.#content = undefined;
       if (refusal === undefined) this.#ask({ kind: 'message', sizeBytes: content.sizeBytes });
@@ -242,34 +210,36 @@ export class SmtpServerSession {
       content.receivedBytes > this.#limits.maxMessageBytes + this.#limits.maxSwallowedBytes
     ) {
       this.#endTransaction('content-refused', refusal);
-      this.#closeWith(refusal, 'protocol-error');
+      this.#close('protocol-error', refusal);
     }
     return chunk.length;
   }
 
   #receiveLine(event: LineEvent, moreWaits: boolean): void {
-    this.#commands += 1;
-    if (event.kind === 'bad-line-end') {
-      this.#errors += 1;
-      this.#closeWith(replyFor('bad-line-end'), 'protocol-error');
-      return;
-    }
-    if (event.kind === 'too-long') {
-      this.#fail('line-too-long');
-      return;
-    }
-    const parsed = parseCommand(event.text);
+    this.#tally.commands += 1;
+    if (event.kind === 'line') this.#receiveCommandLine(parseCommand(event.text), moreWaits);
+    else if (event.kind === 'too-long') this.#fail('line-too-long');
+    else this.#violate('bad-line-end');
+  }
+
+  #receiveCommandLine(parsed: CommandResult, moreWaits: boolean): void {
     const verb = parsed.ok ? parsed.command.verb : parsed.fault.verb;
     if (verb !== undefined && moreWaits && SYNC_POINTS.has(verb) && this.#options.syncPoints !== 'tolerated') {
-      this.#errors += 1;
-      this.#closeWith(replyFor('bad-pipelining'), 'protocol-error');
+      this.#violate('bad-pipelining');
       return;
     }
-    const cell = verb === undefined ? 'handle' : PHASE_TABLE[this.#phase()][verb];
+    const cell: Cell = verb === undefined ? 'handle' : PHASE_TABLE[this.#phase()][verb];
     if (cell === 'no-recipients') this.#reply(replyFor(cell));
-    else if (cell !== 'handle') this.#fail(cell);
-    else if (parsed.ok) this.#receiveCommand(parsed.command);
-    else this.#receiveFault(parsed.fault);
+    else if (cell !== 'handle' && replyFor(cell).code >= 400) this.#fail(cell);
+    else if (!parsed.ok) this.#receiveFault(parsed.fault);
+    else this.#receiveFitting(parsed.command, cell);
+  }
+
+  #receiveFitting(command: Command, cell: Cell): void {
+    if (IDLE_VERBS.has(command.verb)) this.#tally.countIdle();
+    if (this.#tally.tooManyErrors) this.#close('too-many-errors', replyFor('too-many-errors'));
+    else if (cell === 'handle') this.#receiveCommand(command);
+    else this.#reply(replyFor(cell));
   }
 
   #phase(): Phase {
@@ -278,14 +248,11 @@ export class SmtpServerSession {
   }
 
   #receiveFault(fault: CommandFault): void {
-    if (fault.foreign === true) {
-      this.#errors += 1;
-      this.#closeWith(replyFor(fault.reply), 'protocol-error');
-    } else this.#fail(fault.reply);
+    if (fault.foreign === true) this.#violate(fault.reply);
+    else this.#fail(fault.reply);
   }
 
   #receiveCommand(command: Command): void {
-    if (IDLE_VERBS.has(command.verb) && this.#tooIdle()) return;
     switch (command.verb) {
       case 'EHLO':
       case 'HELO':
@@ -303,29 +270,18 @@ export class SmtpServerSession {
         this.#ask({ kind: 'data' });
         return;
       case 'QUIT':
-        this.#closeWith(replyFor('goodbye'), 'quit');
+        this.#close('quit', replyFor('goodbye'));
         return;
       case 'RSET':
         this.#endTransaction('reset');
         this.#reply(replyFor('reset-ok'));
         return;
-      case 'NOOP':
-        this.#reply(replyFor('noop-ok'));
-        return;
-      case 'HELP':
-        this.#reply(replyFor('help'));
-        return;
-      case 'VRFY':
-        this.#reply(replyFor('cannot-verify'));
-        return;
       case 'BDAT':
         this.#refuseChunk(command.sizeBytes);
         return;
-      case 'EXPN':
-      case 'STARTTLS':
-      case 'AUTH':
-        this.#fail('not-implemented');
-        return;
+      default:
+        // INVARIANT (total): the phase table answers every other verb itself.
+        throw new Error(`no way to handle \`${command.verb}\``);
     }
   }
 
@@ -340,19 +296,11 @@ export class SmtpServerSession {
   // The octets of a chunk follow BDAT whether we like it or not; they must never be taken for commands. RFC 3030 s2.
   #refuseChunk(sizeBytes: number): void {
     if (sizeBytes > this.#limits.maxMessageBytes) {
-      this.#errors += 1;
-      this.#closeWith(replyFor('message-too-big'), 'protocol-error');
+      this.#violate('message-too-big');
       return;
     }
     this.#swallow = sizeBytes;
     this.#fail('not-implemented');
-  }
-
-  /** True when the session was ended for it. */
-  #tooIdle(): boolean {
-    this.#idleCommands += 1;
-    if (this.#idleCommands <= this.#limits.maxIdleCommands) return false;
-    return this.#countError();
   }
 
   #ask(question: Question): void {
@@ -383,7 +331,7 @@ export class SmtpServerSession {
         this.#reply(this.#heloReply(question.verb));
         return;
       case 'mail':
-        this.#transactions += 1;
+        this.#tally.transactions += 1;
         this.#transaction = { recipients: 0 };
         this.#reply(reply ?? replyFor('sender-ok'));
         return;
@@ -397,7 +345,7 @@ export class SmtpServerSession {
         return;
       case 'message':
         this.#transaction = undefined;
-        this.#idleCommands = 0;
+        this.#tally.messageAccepted();
         this.#reply(reply ?? replyFor('message-accepted'));
         return;
     }
@@ -412,7 +360,7 @@ export class SmtpServerSession {
 
   #refused(question: Question, reply: Reply, close: boolean): void {
     if (question.kind === 'message') this.#transaction = undefined;
-    if (close || question.kind === 'connect' || reply.code === 421) this.#closeWith(reply, 'refused');
+    if (close || question.kind === 'connect' || reply.code === 421) this.#close('refused', reply);
     else this.#reply(reply);
   }
 
@@ -422,14 +370,15 @@ export class SmtpServerSession {
 
   /** The client's mistake: told, counted, and one too many ends the session. */
   #fail(key: ReplyKey): void {
-    if (!this.#countError()) this.#reply(replyFor(key));
+    this.#tally.errors += 1;
+    if (this.#tally.tooManyErrors) this.#close('too-many-errors', replyFor('too-many-errors'));
+    else this.#reply(replyFor(key));
   }
 
-  #countError(): boolean {
-    this.#errors += 1;
-    if (this.#errors <= this.#limits.maxErrors) return false;
-    this.#closeWith(replyFor('too-many-errors'), 'too-many-errors');
-    return true;
+  /** A mistake after which the octets cannot be trusted to mean what they seem to. */
+  #violate(key: ReplyKey): void {
+    this.#tally.errors += 1;
+    this.#close('protocol-error', replyFor(key));
   }
 
   #endTransaction(why: TransactionEnd, reply?: Reply): void {
@@ -439,37 +388,14 @@ export class SmtpServerSession {
     if (open) this.#outputs.push({ kind: 'transaction-ended', why, ...(reply === undefined ? {} : { reply }) });
   }
 
-  #closeWith(reply: Reply, reason: CloseReason): void {
-    this.#endForClose(reason, reply);
-    this.#reply(reply);
-    this.#outputs.push({ kind: 'close', reason });
-  }
-
-  #close(reason: CloseReason): void {
-    this.#endForClose(reason);
-    this.#outputs.push({ kind: 'close', reason });
-  }
-
-  #endForClose(reason: CloseReason, reply?: Reply): void {
+  #close(reason: CloseReason, reply?: Reply): void {
     this.#closed = true;
-    this.#dropHeld();
+    this.#held.clear();
     // Whoever is being asked for the message knows its end from the own answer; unless that is what went wrong.
-    if (this.#question?.kind === 'message' && reason !== 'internal-error') return;
-    this.#endTransaction(endFor(reason), reason === 'quit' ? undefined : reply);
+    if (this.#question?.kind !== 'message' || reason === 'internal-error') {
+      this.#endTransaction(endFor(reason), reason === 'quit' ? undefined : reply);
+    }
+    if (reply !== undefined) this.#reply(reply);
+    this.#outputs.push({ kind: 'close', reason });
   }
-}
-
-function endFor(reason: CloseReason): TransactionEnd {
-  if (reason === 'quit' || reason === 'timeout') return reason;
-  return reason === 'eof' || reason === 'lost' ? 'lost' : 'closed';
-}
-
-function refusalOfContent(content: ContentDecoder): Reply {
-  return replyFor(content.fault === 'too-large' ? 'message-too-big' : 'bad-content');
-}
-
-function assertFits({ effect, reply }: Answer): void {
-  if (reply === undefined) return;
-  const fits = effect === 'accept' ? reply.code >= 200 && reply.code < 300 : reply.code >= 400 && reply.code < 600;
-  if (!fits) throw new Error(`an answer \`${effect}\` cannot be told with reply code ${String(reply.code)}`);
 }

@@ -13,18 +13,26 @@ export function askHooks(
   session: ServerSession,
   question: Question,
 ): MaybePromise<Answer | DataAnswer> {
+  return ask(hooks, session, question) ?? (question.kind === 'data' ? DISCARD_CONTENT : ACCEPT);
+}
+
+function ask(
+  hooks: SmtpServerHooks,
+  session: ServerSession,
+  question: Question,
+): MaybePromise<Answer | DataAnswer> | undefined {
   switch (question.kind) {
     case 'connect':
-      return hooks.connect?.(session) ?? ACCEPT;
+      return hooks.connect?.(session);
     case 'helo':
-      return hooks.helo?.(session, question.verb, question.domain) ?? ACCEPT;
+      return hooks.helo?.(session, question.verb, question.domain);
     case 'mail':
-      return hooks.mail?.(session, question.reversePath, question.params) ?? ACCEPT;
+      return hooks.mail?.(session, question.reversePath, question.params);
     case 'rcpt':
-      return hooks.rcpt?.(session, question.forwardPath) ?? ACCEPT;
+      return hooks.rcpt?.(session, question.forwardPath);
     case 'data':
-      return hooks.data?.(session) ?? DISCARD_CONTENT;
+      return hooks.data?.(session);
     case 'message':
-      return hooks.message?.(session, question) ?? ACCEPT;
+      return hooks.message?.(session, question);
   }
 }

@@ -1,0 +1,25 @@
+/**
+ * Small judgements of `SmtpServerSession` that need none of its state.
+ */
+import type { ContentFault } from './content-decoder.js';
+import { replyFor } from './reply-catalogue.js';
+import type { Reply } from './reply.js';
+import type { Answer, CloseReason, TransactionEnd } from './session-io.js';
+
+/** What a transaction that was open when the session closed is told. */
+export function endFor(reason: CloseReason): TransactionEnd {
+  if (reason === 'quit' || reason === 'timeout') return reason;
+  return reason === 'eof' || reason === 'lost' ? 'lost' : 'closed';
+}
+
+export function refusalOf(fault: ContentFault | undefined): Reply | undefined {
+  if (fault === undefined) return undefined;
+  return replyFor(fault === 'too-large' ? 'message-too-big' : 'bad-content');
+}
+
+/** INVARIANT (no false acceptance): a refusal is never told with a positive code, nor an acceptance with another. */
+export function assertFits({ effect, reply }: Answer): void {
+  if (reply === undefined) return;
+  const fits = effect === 'accept' ? reply.code >= 200 && reply.code < 300 : reply.code >= 400 && reply.code < 600;
+  if (!fits) throw new Error(`an answer \`${effect}\` cannot be told with reply code ${String(reply.code)}`);
+}
