@@ -63,3 +63,24 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   };
   return { ok: true, config: Object.freeze(config) };
 }
+
+const MEANINGS: Readonly<Record<keyof typeof ENVIRONMENT.shape, readonly [fallback: string, meaning: string]>> = {
+  DATABASE_URL: ['set by `npm start`', 'PostgreSQL, 15 or newer'],
+  POSTERN_DATA_DIR: ['set by `npm start`', 'absolute path of the data directory'],
+  ADMIN_API_HOST: ['`127.0.0.1`', 'address to listen on'],
+  ADMIN_API_PORT: ['`8025`', 'port; 0 = any free one'],
+  ADMIN_LOG_LEVEL: ['`info`', `one of ${LOG_LEVELS.map((level) => `\`${level}\``).join(', ')}`],
+  ADMIN_MAX_POLICY_BYTES: ['`4194304`', 'octets of the largest policy'],
+  POSTERN_FIRST_POLICY: [
+    'the one in `examples/policies/first-start`',
+    'file published when the database has no policy',
+  ],
+};
+
+/** The settings as a Markdown table, for docs/config.md. */
+export function renderConfig(): string {
+  const rows = Object.entries(MEANINGS).map(
+    ([name, [fallback, meaning]]) => `| \`${name}\` | ${fallback} | ${meaning} |`,
+  );
+  return ['| Variable | Default | |', '| --- | --- | --- |', ...rows].join('\n');
+}

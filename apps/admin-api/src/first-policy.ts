@@ -37,7 +37,7 @@ async function publishFirst(database: Database, source: string): Promise<void> {
     policy: POLICY_NAME,
     source,
     digest: policyDigest(source),
-    actor: 'setup',
+    author: 'setup',
     reason: 'first start',
     expected: 0,
   });

@@ -5,13 +5,14 @@
  * An incarnation that does not beat for 20 s is dead: the others give its leases back to the queue. It may be only
  * cut off: then it finds itself `stopped` at its next beat, and goes on under a new id, its old leases lost.
  */
-import { Client } from 'pg';
+import { Client, type Pool } from 'pg';
 import type { AuditEvent } from '#audit';
-import { clientSettings } from './connections.js';
+import { clientSettings, query } from './connections.js';
 import type { DatabaseConfig } from './database-config.js';
 import { newId } from './new-id.js';
 import { OperationalError, toOperationalError } from './operational-error.js';
 import { requireCurrentSchema } from './schema-guard.js';
+import type { NodeStatus } from './types.js';
 import type { Watch } from './watch.js';
 
 const BEAT_MS = 5_000;
@@ -39,7 +40,37 @@ const FREE_STRAYS = `
   update queue q set owner = null, next_attempt_at = now(), takeovers = q.takeovers + 1
   from node n where q.owner = n.id and n.stopped_at is not null`;
 
+/** A gateway by its newest start. */
+export interface GatewayNode {
+  readonly name: string;
+  readonly startedAt: Date;
+  /** Whether it beat in time and did not stop. */
+  readonly alive: boolean;
+  /** When it stopped, or was found dead. */
+  readonly stoppedAt?: Date;
+}
+
+/** Names seen within a day; the newest incarnation of each. */
+const LIST = `
+  select distinct on (name) id, name, started_at, stopped_at, policy_revision, policy_digest,
+    stopped_at is null and alive_until >= now() as alive
+  from node where stopped_at is null or alive_until > now() - interval '1 day' order by name, id desc`;
+
+interface NodeRow {
+  [column: string]: unknown;
+  id: number;
+  name: string;
+  started_at: Date;
+  stopped_at: Date | null;
+  policy_revision: number | null;
+  policy_digest: string | null;
+  alive: boolean;
+}
+
 export interface NodeOptions {
+  readonly pool: Pool;
+  /** For list(). */
+  readonly pool: Pool;
   readonly config: DatabaseConfig;
   readonly watch: Watch;
   readonly append: (events: readonly AuditEvent[]) => void;
@@ -60,6 +91,23 @@ export class NodeStore {
     return this.#current?.nodeId ?? null;
   }
 
+  /** Every gateway that ever started, by name. */
+  async list(): Promise<readonly GatewayNode[]> {
+    const { rows } = await query<{ name: string; started_at: Date; alive: boolean; stopped_at: Date | null }>(
+      this.#options.pool,
+      {
+        text: `select distinct on (name) name, started_at, stopped_at, stopped_at is null and alive_until > now() as alive
+               from node order by name, id desc`,
+      },
+    );
+    return rows.map((row) => ({
+      name: row.name,
+      startedAt: row.started_at,
+      alive: row.alive,
+      ...(row.stopped_at === null ? {} : { stoppedAt: row.stopped_at }),
+    }));
+  }
+
   /**
    * Enters the cluster under `name`; takes over what a dead predecessor of that name left at once. Throws
    * OperationalError `node-name-taken`, or `unfit-database` when the schema is not this program's.
@@ -72,6 +120,20 @@ export class NodeStore {
     await node.start();
     this.#current = node;
     return node;
+  }
+
+  /** Gateways that are alive, or were within a day, by name. */
+  async list(): Promise<readonly NodeStatus[]> {
+    const { rows } = await query<NodeRow>(this.#options.pool, { text: LIST });
+    return rows.map((row) => ({
+      nodeId: row.id,
+      name: row.name,
+      alive: row.alive,
+      startedAt: row.started_at,
+      ...(row.stopped_at === null ? {} : { stoppedAt: row.stopped_at }),
+      ...(row.policy_revision === null ? {} : { revision: row.policy_revision }),
+      ...(row.policy_digest === null ? {} : { digest: row.policy_digest }),
+    }));
   }
 
   async close(): Promise<void> {
@@ -92,6 +154,7 @@ export class JoinedNode {
   #lastHousekeepingMs = Number.NEGATIVE_INFINITY;
   #stopHealth: (() => void) | undefined;
   #ended = false;
+  #policy: { readonly revision: number; readonly digest: string } | undefined;
 
   constructor(name: string, options: NodeOptions, left: () => void) {
     this.name = name;
@@ -133,6 +196,12 @@ export class JoinedNode {
       this.#beating = undefined;
     });
     await this.#beating;
+  }
+
+  /** Tells which policy this node judges by; shown by NodeStore.list(). Repeated with every beat until it is stored. */
+  reportPolicy(revision: number, digest: string): void {
+    this.#policy = { revision, digest };
+    void this.heartbeat().catch(ignore);
   }
 
   /** Gives all leases back and frees the name. */
@@ -209,8 +278,9 @@ export class JoinedNode {
     try {
       if (this.#client === undefined) await this.#connect();
       const { rowCount } = await this.#connected().query(
-        `update node set alive_until = now() + interval '${ALIVE_SECONDS} seconds' where id = $1 and stopped_at is null`,
-        [this.#id],
+        `update node set alive_until = now() + interval '${ALIVE_SECONDS} seconds', policy_revision = $2, policy_digest = $3
+         where id = $1 and stopped_at is null`,
+        [this.#id, this.#policy?.revision ?? null, this.#policy?.digest ?? null],
       );
       if (rowCount === 0) await this.#begin();
       this.#lastBeatMs = performance.now();

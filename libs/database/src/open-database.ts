@@ -30,6 +30,8 @@ export interface Database {
   readonly messages: {
     /** Resolves after COMMIT. Rejects with OperationalError; an unknown outcome is a rejection. */
     accept(message: MessageToStore): Promise<void>;
+    /** Of these ids, those of messages that were committed and are still kept. */
+    committed(ids: readonly string[]): Promise<ReadonlySet<string>>;
   };
   readonly audit: Pick<AuditSearch, 'searchTransactions' | 'transaction' | 'events'> & {
     /**
@@ -40,7 +42,7 @@ export interface Database {
     /** Resolves when everything appended so far is committed; rejects when the database is away. */
     flush(): Promise<void>;
   };
-  readonly queue: QueueStore & Pick<QueueInspection, 'status' | 'entries' | 'retryNow'>;
+  readonly queue: QueueStore & Pick<QueueInspection, 'status' | 'list' | 'stillQueued' | 'retryNow'>;
   readonly policies: PolicyStore;
   readonly lists: ListStore;
   readonly apiKeys: ApiKeyStore;
@@ -66,6 +68,7 @@ export async function openDatabase(settings: DatabaseSettings): Promise<Database
   const lists = new ListStore(connections.read);
   const makePartitions = (ids: readonly string[]): Promise<void> => partitions.makeFor(ids);
   const nodes = new NodeStore({
+    pool: connections.read,
     config,
     watch,
     append: (events) => committer.append(events),
@@ -106,7 +109,7 @@ export async function openDatabase(settings: DatabaseSettings): Promise<Database
       await partitions.makeAhead();
       return names;
     },
-    messages: { accept: (message) => committer.accept(message) },
+    messages: { accept: (message) => committer.accept(message), committed: (ids) => inspection.committed(ids) },
     audit: {
       append: (events) => committer.append(events),
       flush: () => committer.flush(),
@@ -119,7 +122,8 @@ export async function openDatabase(settings: DatabaseSettings): Promise<Database
       record: (outcomes, notices) => queue.record(outcomes, notices),
       release: (ids) => queue.release(ids),
       status: () => inspection.status(),
-      entries: (given) => inspection.entries(given),
+      list: (given) => inspection.list(given),
+      stillQueued: (ids) => inspection.stillQueued(ids),
       retryNow: (ids) => inspection.retryNow(ids),
     },
     policies: new PolicyStore(connections.read, orm),

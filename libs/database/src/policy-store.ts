@@ -4,6 +4,7 @@
  * reads (live, revision) does not, so that it never loads it.
  */
 import type { Pool } from 'pg';
+import type { InsertResult } from 'typeorm';
 import { writeEvents } from './admin-events.js';
 import { query } from './connections.js';
 import { newId } from './new-id.js';
@@ -31,6 +32,11 @@ export interface ReleaseToPublish {
   readonly expected?: number;
 }
 
+export interface DocumentToPublish extends Omit<ReleaseToPublish, 'revision'> {
+  readonly source: string;
+  readonly digest: string;
+}
+
 export type PublishResult =
   | { readonly ok: true; readonly release: PolicyRelease }
   | { readonly ok: false; readonly fault: 'stale'; readonly live: number | undefined }
@@ -52,49 +58,29 @@ export class PolicyStore {
 
   /** Numbers and keeps a document. The same digest as the newest revision gives that one again, `saved: false`. */
   async saveRevision(given: RevisionToSave): Promise<{ readonly revision: PolicyRevision; readonly saved: boolean }> {
-    const policy = given.policy ?? MAIN;
     return this.#orm.transaction(async (session) => {
-      await lockPolicy(session, policy);
-      const { policyRevision } = session.entities;
-      const newest = await session.manager.findOne(policyRevision, { where: { policy }, order: { revision: 'DESC' } });
-      if (newest?.digest === given.digest) return { revision: revisionOf(newest), saved: false };
-      const saved = await session.manager.save(
-        session.manager.create(policyRevision, {
-          ...given,
-          policy,
-          revision: (newest?.revision ?? 0) + 1,
-          reason: given.reason ?? null,
-        }),
-      );
-      return { revision: revisionOf(saved), saved: true };
+      await lockPolicy(session, given.policy ?? MAIN);
+      return save(session, given);
     });
   }
 
   /** Makes a revision live: release, audit event and notification commit together. */
   async publish(given: ReleaseToPublish): Promise<PublishResult> {
-    const policy = given.policy ?? MAIN;
+    return this.#orm.transaction(async (session) => {
+      await lockPolicy(session, given.policy ?? MAIN);
+      return release(session, given);
+    });
+  }
+
+  /** saveRevision() and publish() in one transaction: a refused release leaves no revision behind. */
+  async publishDocument(given: DocumentToPublish): Promise<PublishResult> {
+    const { source, digest, ...change } = given;
     return this.#orm.transaction(async (session): Promise<PublishResult> => {
-      const { manager, entities } = session;
-      await lockPolicy(session, policy);
-      const live = (await manager.findOne(entities.policyRelease, { where: { policy }, order: { id: 'DESC' } }))
-        ?.revision;
-      if (given.expected !== undefined && given.expected !== (live ?? 0)) return { ok: false, fault: 'stale', live };
-      const revision = await manager.findOne(entities.policyRevision, {
-        select: { digest: true },
-        where: { policy, revision: given.revision },
-      });
-      if (revision === null) return { ok: false, fault: 'no-such-revision' };
-      const release = await manager.save(
-        manager.create(entities.policyRelease, {
-          ...given,
-          policy,
-          previous: live ?? null,
-          reason: given.reason ?? null,
-        }),
-      );
-      await writePublished(session, given, revision.digest, live);
-      await manager.query('select pg_notify($1, $2)', [POLICY_CHANNEL, `${policy} ${given.revision}`]);
-      return { ok: true, release: releaseOf(release) };
+      await lockPolicy(session, given.policy ?? MAIN);
+      const live = await liveRevision(session, given.policy ?? MAIN);
+      if (isStale(given.expected, live)) return { ok: false, fault: 'stale', live };
+      const { revision } = await save(session, { ...change, source, digest, author: given.actor });
+      return release(session, { ...change, revision: revision.revision });
     });
   }
 
@@ -156,6 +142,105 @@ function cursor(after: string | undefined): number {
 /** Serializes writers of one policy; released at the end of the transaction. */
 async function lockPolicy({ manager }: OrmSession, policy: string): Promise<void> {
   await manager.query(`select pg_advisory_xact_lock(hashtextextended('postern.policy.' || $1, 0))`, [policy]);
+}
+
+async function liveRevision({ manager, entities }: OrmSession, policy: string): Promise<number | undefined> {
+  return (await manager.findOne(entities.policyRelease, { where: { policy }, order: { id: 'DESC' } }))?.revision;
+}
+
+function isStale({ expected }: Pick<ReleaseToPublish, 'expected'>, live: number | undefined): boolean {
+  return expected !== undefined && expected !== (live ?? 0);
+}
+
+/** Under the policy's lock. */
+async function save(
+  { manager, entities }: OrmSession,
+  policy: string,
+  given: RevisionToSave,
+): Promise<{ readonly revision: PolicyRevision; readonly saved: boolean }> {
+  const { policyRevision } = entities;
+  const newest = await manager.findOne(policyRevision, { where: { policy }, order: { revision: 'DESC' } });
+  if (newest?.digest === given.digest) return { revision: revisionOf(newest), saved: false };
+  const { source, digest, author, reason = null } = given;
+  const revision = (newest?.revision ?? 0) + 1;
+  const saved = await manager.save(
+    manager.create(policyRevision, { policy, revision, source, digest, author, reason }),
+  );
+  return { revision: revisionOf(saved), saved: true };
+}
+
+/** Under the policy's lock. */
+async function release(
+  session: OrmSession,
+  given: ReleaseToPublish & { readonly policy: string },
+  live: number | undefined,
+): Promise<PublishResult> {
+  const { manager, entities } = session;
+  const { policy, revision, actor, reason = null } = given;
+  const found = await manager.findOne(entities.policyRevision, {
+    select: { digest: true },
+    where: { policy, revision },
+  });
+  if (found === null) return { ok: false, fault: 'no-such-revision' };
+  const saved = await manager.save(
+    manager.create(entities.policyRelease, { policy, revision, actor, reason, previous: live ?? null }),
+  );
+  await writePublished(session, given, found.digest, live);
+  await manager.query('select pg_notify($1, $2)', [POLICY_CHANNEL, `${policy} ${revision}`]);
+  return { ok: true, release: releaseOf(saved) };
+}
+
+async function liveRevision({ manager, entities }: OrmSession, policy: string): Promise<number | undefined> {
+  return (await manager.findOne(entities.policyRelease, { where: { policy }, order: { id: 'DESC' } }))?.revision;
+}
+
+function isStale(expected: number | undefined, live: number | undefined): boolean {
+  return expected !== undefined && expected !== (live ?? 0);
+}
+
+/** Under the policy's lock. */
+async function save(
+  { manager, entities }: OrmSession,
+  given: RevisionToSave,
+): Promise<{ revision: PolicyRevision; saved: boolean }> {
+  const policy = given.policy ?? MAIN;
+  const newest = await manager.findOne(entities.policyRevision, { where: { policy }, order: { revision: 'DESC' } });
+  if (newest?.digest === given.digest) return { revision: revisionOf(newest), saved: false };
+  const row = {
+    policy,
+    revision: (newest?.revision ?? 0) + 1,
+    source: given.source,
+    digest: given.digest,
+    author: given.author,
+  };
+  const inserted = await manager.insert(entities.policyRevision, { ...row, reason: given.reason ?? null });
+  return {
+    revision: revisionOf({ ...row, reason: given.reason ?? null, ...generated<{ createdAt: Date }>(inserted) }),
+    saved: true,
+  };
+}
+
+/** Under the policy's lock. */
+async function release(session: OrmSession, given: ReleaseToPublish): Promise<PublishResult> {
+  const { manager, entities } = session;
+  const policy = given.policy ?? MAIN;
+  const live = await liveRevision(session, policy);
+  if (isStale(given.expected, live)) return { ok: false, fault: 'stale', live };
+  const { revision, actor } = given;
+  const digest = (
+    await manager.findOne(entities.policyRevision, { select: { digest: true }, where: { policy, revision } })
+  )?.digest;
+  if (digest === undefined) return { ok: false, fault: 'no-such-revision' };
+  const row = { policy, revision, previous: live ?? null, actor, reason: given.reason ?? null };
+  const inserted = await manager.insert(entities.policyRelease, row);
+  await writePublished(session, given, digest, live);
+  await manager.query('select pg_notify($1, $2)', [POLICY_CHANNEL, `${policy} ${revision}`]);
+  return { ok: true, release: releaseOf({ ...row, ...generated<{ id: number; releasedAt: Date }>(inserted) }) };
+}
+
+/** Columns that the database filled in. */
+function generated<T>(result: InsertResult): T {
+  return result.generatedMaps[0] as T;
 }
 
 async function writePublished(

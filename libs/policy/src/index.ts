@@ -8,6 +8,17 @@
  *     const answer = judgeRecipient(snapshot, { ...facts, recipient }, mail);
  *   }
  */
+export { check, compile, readPolicy, type ReadPolicyResult } from './compile.js';
+export type { CompiledPolicy, CompileResult } from './compiled.js';
+export { policyJsonSchema, type PolicyDocument } from './document.js';
+export { explainTransaction, type Explanation } from './explain.js';
+export { judgeConnect, judgeHelo, judgeMail, judgeRecipient, decideTransaction } from './judge.js';
+export { checkListEntry, type ListEntryResult } from './list-entry.js';
+export { renderVocabulary } from './render-vocabulary.js';
+export { runTests, type TestResult } from './run-tests.js';
+export { buildManagedList } from './sets/managed-list.js';
+export { createSnapshot, type Snapshot, type SnapshotOptions } from './snapshot.js';
+export type { ConditionStep, Step } from './trace.js';
 export type {
   Decision,
   DecisionReply,
@@ -28,23 +39,6 @@ export type {
   TransactionDecision,
   Verdict,
 } from './types.js';
-export type { CompiledPolicy, CompileResult } from './compiled.js';
-export type { Snapshot } from './snapshot.js';
-export {
-  buildManagedList,
-  check,
-  checkListEntry,
-  compile,
-  createSnapshot,
-  decideTransaction,
-  explainTransaction,
-  judgeConnect,
-  judgeHelo,
-  judgeMail,
-  judgeRecipient,
-  policyJsonSchema,
-  renderVocabulary,
-  runTests,
-  type ListEntryResult,
-  type TestResult,
-} from './unbuilt.js';
+export { FACTS, type FactDefinition, type FactType } from './vocabulary.js';
+/** The text of a document as plain values; `check` says whether they are a policy. */
+export { readText, type ReadResult } from './read-yaml.js';

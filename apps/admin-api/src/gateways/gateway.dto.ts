@@ -7,7 +7,10 @@ export class GatewayDto {
   @ApiProperty({ type: Boolean, description: 'Whether it reported in time.' })
   alive!: boolean;
 
-  @ApiPropertyOptional({ type: 'integer', description: 'Policy revision it judges by.' })
+  @ApiPropertyOptional({
+    type: 'integer',
+    description: 'Policy revision it loaded last; absent for a gateway that does not run.',
+  })
   revision?: number;
 
   @ApiPropertyOptional({ type: String, description: 'Digest of that revision.' })
@@ -15,6 +18,9 @@ export class GatewayDto {
 
   @ApiProperty({ type: String, format: 'date-time' })
   startedAt!: string;
+
+  @ApiPropertyOptional({ type: String, format: 'date-time', description: 'When it stopped, or was found dead.' })
+  stoppedAt?: string;
 }
 
 export class GatewayPageDto {

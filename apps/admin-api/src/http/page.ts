@@ -12,17 +12,13 @@ export function writeCursor(position: string): string {
   return Buffer.from(position, 'utf8').toString('base64url');
 }
 
-export function readCursor(after: string | undefined): string | undefined {
+/** The position in a cursor of ours; `isPosition` says what the resource's positions look like. */
+export function readCursor(after: string | undefined, isPosition: (text: string) => boolean): string | undefined {
   if (after === undefined) return undefined;
   const position = Buffer.from(after, 'base64url').toString('utf8');
-  if (position === '' || writeCursor(position) !== after) throw badCursor();
-  return position;
-}
-
-export function badCursor(): Error {
-  return invalidRequest([
-    { code: 'invalid-field', pointer: '/after', message: '`after` must be the `next` of an answer before' },
-  ]);
+  if (writeCursor(position) === after && isPosition(position)) return position;
+  const message = '`after` must be the `next` of an answer before';
+  throw invalidRequest([{ code: 'invalid-field', pointer: '/after', message }]);
 }
 
 /** Adds `Link: <…>; rel="next"` (RFC 8288) with the same filters. */

@@ -38,17 +38,23 @@ export class ProblemFilter implements ExceptionFilter {
 
 function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error;
-  if (error instanceof OperationalError) {
-    const detail =
-      'the database does not answer at the moment; nothing was changed unless the request says otherwise when repeated';
-    return new Problem('database-unavailable', detail, [], { 'Retry-After': '1' });
-  }
+  if (error instanceof OperationalError) return databaseProblem(error);
   if (error instanceof URIError) return new Problem('invalid-request', 'the address has a malformed `%` escape');
   const status = statusOf(error);
   if (status === 404) return new Problem('not-found', 'there is nothing at this address');
   const key = status === undefined ? undefined : BY_STATUS.get(status);
   if (key !== undefined) return new Problem(key, 'the request cannot be read');
   return new Problem('internal', 'an unexpected fault; the log of the admin API has it under this trace');
+}
+
+function databaseProblem(error: OperationalError): Problem {
+  if (error.code === 'data-refused') {
+    return new Problem('invalid-request', 'a value has a character that cannot be kept, such as NUL');
+  }
+  const unsure = error.outcomeKnown ? '' : '; it is not known whether a change was made';
+  return new Problem('database-unavailable', `the database does not answer at the moment${unsure}`, [], {
+    'Retry-After': '1',
+  });
 }
 
 /** Nest's exceptions and those of Express' own parts, which carry a `status`. */

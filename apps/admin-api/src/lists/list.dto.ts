@@ -20,9 +20,6 @@ export class ManagedListDto {
 
   @ApiProperty({ type: 'integer', description: 'Grows with every change.' })
   revision!: number;
-
-  @ApiProperty({ type: 'integer', description: 'Number of entries.' })
-  size!: number;
 }
 
 export class ManagedListPageDto {
@@ -62,8 +59,11 @@ export class ListEntryPageDto {
 }
 
 export class AddedEntryDto extends ListEntryDto {
-  @ApiProperty({ type: Boolean, description: 'False when exactly this entry was there already.' })
-  changed!: boolean;
+  @ApiProperty({
+    type: Boolean,
+    description: 'False when the entry was there already: then note, owner and expiry are the new ones.',
+  })
+  added!: boolean;
 
   @ApiProperty({ type: 'integer', description: 'Revision of the list now.' })
   listRevision!: number;

@@ -94,8 +94,8 @@ export class ListsController {
     @Res({ passthrough: true }) response: Response,
     @Actor() actor: Principal,
   ): Promise<AddedEntryDto> {
-    const { entry, isNew } = await this.lists.add(path.list, body, actor.name);
-    response.status(isNew ? HttpStatus.CREATED : HttpStatus.OK);
+    const entry = await this.lists.add(path.list, body, actor.name);
+    response.status(entry.added ? HttpStatus.CREATED : HttpStatus.OK);
     return entry;
   }
 

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { ListEntry } from '#database';
-import { checkListEntry, type CompiledPolicy, type ManagedListDefinition } from '#policy';
+import { checkListEntry, type CompiledPolicy } from '#policy';
 import { DatabaseAccess } from '../database-access.js';
 import { readCursor, writeCursor } from '../http/page.js';
 import type { PageQuery } from '../http/page.dto.js';
@@ -24,13 +24,19 @@ export class ListsService {
   ) {}
 
   async all(): Promise<ManagedListDto[]> {
-    const policy = await this.reader.compiled();
-    return Promise.all(policy.managedLists.map((list) => this.summary(list)));
+    const [policy, heads] = await Promise.all([this.reader.compiled(), this.database.current.lists.heads()]);
+    return policy.managedLists.map((list) => ({
+      name: list.name,
+      type: list.type,
+      ...(list.within !== undefined && { within: list.within }),
+      ...(list.use !== undefined && { use: list.use }),
+      revision: heads.find((head) => head.list === list.name)?.revision ?? 0,
+    }));
   }
 
   async entries(list: string, query: PageQuery): Promise<ListEntryPageDto> {
     await this.definition(list);
-    const after = readCursor(query.after);
+    const after = readCursor(query.after, (text) => text !== '');
     const page = await this.database.current.lists.entries(list, {
       limit: query.limit,
       ...(after !== undefined && { after }),
@@ -45,43 +51,30 @@ export class ListsService {
     return entryDto(found);
   }
 
-  async add(list: string, request: NewEntryRequest, actor: string): Promise<{ entry: AddedEntryDto; isNew: boolean }> {
+  async add(list: string, request: NewEntryRequest, actor: string): Promise<AddedEntryDto> {
     const value = canonical(await this.definition(list), list, request.value, '/value');
     const expiresAt = request.expires === undefined ? undefined : futureTime(request.expires, '/expires');
-    const result = await this.database.current.lists.add(list, {
-      value,
+    const { lists } = this.database.current;
+    const result = await lists.add(list, [value], {
       actor,
       ...(request.note !== undefined && { note: request.note }),
       ...(request.owner !== undefined && { owner: request.owner }),
       ...(expiresAt !== undefined && { expiresAt }),
       ...(request.reason !== undefined && { reason: request.reason }),
     });
-    return {
-      entry: { ...entryDto(result.entry), changed: result.changed, listRevision: result.revision },
-      isNew: result.isNew,
-    };
+    const entry = await lists.entry(list, value);
+    if (entry === undefined) throw new Problem('conflict', 'the entry was removed by somebody else at the same moment');
+    const added = result.ok && result.changed.length > 0;
+    return { ...entryDto(entry), added, listRevision: result.revision };
   }
 
   async remove(path: EntryPath, actor: string, reason: string | undefined): Promise<void> {
     const value = canonical(await this.definition(path.list), path.list, path.value, '/value');
-    const result = await this.database.current.lists.remove(path.list, {
-      value,
+    const result = await this.database.current.lists.remove(path.list, [value], {
       actor,
       ...(reason !== undefined && { reason }),
     });
-    if (!result.changed) throw noEntry(path.list, value);
-  }
-
-  private async summary(list: ManagedListDefinition): Promise<ManagedListDto> {
-    const { revision, size } = await this.database.current.lists.status(list.name);
-    return {
-      name: list.name,
-      type: list.type,
-      ...(list.within !== undefined && { within: list.within }),
-      ...(list.use !== undefined && { use: list.use }),
-      revision,
-      size,
-    };
+    if (!result.ok || result.changed.length === 0) throw noEntry(path.list, value);
   }
 
   /** The live policy, when it has this managed list. */

@@ -88,7 +88,7 @@ export class PoliciesService {
       policy: POLICY_NAME,
       source: change.source,
       digest,
-      actor: change.actor,
+      author: change.actor,
       expected: live?.revision ?? 0,
       ...(change.reason !== undefined && { reason: change.reason }),
     });
@@ -114,7 +114,7 @@ export class PoliciesService {
 
   async revisions(query: PageQuery): Promise<RevisionPageDto> {
     const { policies } = this.database.current;
-    const after = readCursor(query.after);
+    const after = readCursor(query.after, (text) => /^\d{1,9}$/u.test(text));
     const [page, live] = await Promise.all([
       policies.revisions({ policy: POLICY_NAME, limit: query.limit, ...(after !== undefined && { after }) }),
       policies.liveRelease(POLICY_NAME),

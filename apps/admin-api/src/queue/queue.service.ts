@@ -10,14 +10,19 @@ export class QueueService {
   constructor(@Inject(DatabaseAccess) private readonly database: DatabaseAccess) {}
 
   async list(search: QueueSearch): Promise<QueuePageDto> {
-    const after = readCursor(search.after);
-    const page = await this.database.current.queue.list({
+    const after = readCursor(search.after, isQueuePosition);
+    const page = await this.database.current.queue.entries({
       limit: search.limit,
       ...(search.route !== undefined && { route: search.route }),
       ...(after !== undefined && { after }),
     });
     return { data: page.data.map(entryDto), ...(page.next !== undefined && { next: writeCursor(page.next) }) };
   }
+}
+
+/** Message and recipient. */
+function isQueuePosition(text: string): boolean {
+  return /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12} [0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/u.test(text);
 }
 
 function entryDto(entry: QueueEntry): QueueEntryDto {

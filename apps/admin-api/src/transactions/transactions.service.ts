@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { isIP } from 'class-validator';
 import { parsePublicId } from '#audit';
-import type { TransactionQuery } from '#database';
+import { isCursor, type TransactionQuery } from '#database';
 import { DatabaseAccess } from '../database-access.js';
 import { readCursor, writeCursor } from '../http/page.js';
 import { Problem } from '../http/problem.js';
@@ -27,7 +27,7 @@ export class TransactionsService {
 }
 
 function queryOf(search: TransactionSearch): TransactionQuery {
-  const after = readCursor(search.after);
+  const after = readCursor(search.after, isCursor);
   const { sender, senderDomain, recipient, listener, verdict, rule, messageId } = search;
   return {
     limit: search.limit,

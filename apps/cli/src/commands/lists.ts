@@ -10,7 +10,6 @@ interface ListAnswer {
   readonly within?: string;
   readonly use?: string;
   readonly revision: number;
-  readonly size: number;
 }
 
 interface EntryAnswer {
@@ -23,7 +22,7 @@ interface EntryAnswer {
 }
 
 interface AddAnswer extends EntryAnswer {
-  readonly changed: boolean;
+  readonly added: boolean;
   readonly listRevision: number;
 }
 
@@ -76,8 +75,8 @@ async function showLists(context: CommandContext): Promise<void> {
   const page = await collect<ListAnswer>(context.api(), '/v1/lists', {}, 10_000);
   show(context, page, () =>
     table(
-      ['list', 'type', 'within', 'use', 'entries', 'revision'],
-      page.data.map((it) => [it.name, it.type, it.within, it.use, it.size, it.revision]),
+      ['list', 'type', 'within', 'use', 'revision'],
+      page.data.map((it) => [it.name, it.type, it.within, it.use, it.revision]),
     ),
   );
 }
@@ -89,7 +88,7 @@ async function add(context: CommandContext, list: string, value: string, options
     path: entriesPath(list),
     json: { value, note, owner, expires, reason },
   });
-  const what = answer.changed ? 'is now in' : 'was already in';
+  const what = answer.added ? 'is now in' : 'was already in';
   show(context, answer, () => [`${answer.value} ${what} ${list} (revision ${answer.listRevision})`]);
 }
 

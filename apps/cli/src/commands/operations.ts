@@ -20,7 +20,7 @@ interface GatewayRow {
   readonly alive: boolean;
   readonly revision?: number;
   readonly startedAt?: string;
-  readonly lastSeenAt?: string;
+  readonly stoppedAt?: string;
 }
 
 interface KeyRow {
@@ -75,13 +75,13 @@ export function gatewayCommands(program: Command, context: CommandContext): void
       const page = await context.api().json<Page<GatewayRow>>({ path: '/v1/gateways' });
       show(context, page, () =>
         table(
-          ['gateway', 'alive', 'revision', 'started', 'last seen'],
+          ['gateway', 'alive', 'revision', 'started', 'stopped'],
           page.data.map((it) => [
             it.name,
             it.alive ? 'yes' : 'no',
             it.revision,
             shortTime(it.startedAt),
-            shortTime(it.lastSeenAt),
+            shortTime(it.stoppedAt),
           ]),
         ),
       );
