@@ -1,4 +1,5 @@
 /** A policy that has been checked: definitions ready to use, and the program that judges. */
+import type { Program } from './program.js';
 import type {
   Finding,
   ListenerDefinition,
@@ -14,10 +15,13 @@ export interface CompiledPolicy {
   readonly listeners: readonly ListenerDefinition[];
   readonly managedLists: readonly ManagedListDefinition[];
   readonly routes: ReadonlyMap<string, RouteDefinition>;
+  /** `default` is always there. */
   readonly retryProfiles: ReadonlyMap<string, RetryProfile>;
   readonly limits: PolicyLimits;
-  /** Facts that some rule, client or domain of this policy asks for: the gateway need not fetch others. */
+  /** Facts that some rule or client of this policy asks for: the gateway need not fetch others. */
   readonly usedFacts: ReadonlySet<string>;
+  /** Internal: only this library may look inside. */
+  readonly program: Program;
 }
 
 export type CompileResult =

@@ -151,9 +151,9 @@ export interface ManagedList {
   /** Number of entries. */
   readonly size: number;
   /** Whether a fact's value is covered by an entry: `.example.com` covers `a.example.com`, `10.0.0.0/8` an address. */
-  has(value: string): boolean;
-  /** The entry that covers the value. */
-  match(value: string): string | undefined;
+  has(value: string, foldLocal?: boolean): boolean;
+  /** The entry that covers the value. `foldLocal`: local parts of addresses compare without case (our own domains). */
+  match(value: string, foldLocal?: boolean): string | undefined;
   /** Whether exactly this entry (in canonical form) is in the list. */
   hasEntry(entry: string): boolean;
   /** Cost of a few entries, whatever the size of the list. Entries that are no valid value of the type throw. */

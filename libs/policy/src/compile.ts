@@ -1,0 +1,126 @@
+/**
+ * A policy document → a policy that can judge, or every reason why not.
+ *
+ * `compile` reads, checks and analyses; `check` also runs the document's tests and invariants, as a publish must.
+ */
+import { analyse } from './analyse/index.js';
+import type { CompiledPolicy, CompileResult } from './compiled.js';
+import { compileInvariants, compileTests } from './compile/expectations.js';
+import { CompileContext } from './compile/context.js';
+import { compileLists } from './compile/lists.js';
+import { compileClients, compileDomains, compileRewriting, firstDomain } from './compile/parties.js';
+import {
+  compileLimits,
+  compileListeners,
+  compilePostmasterDomain,
+  compileRetry,
+  compileRoutes,
+} from './compile/places.js';
+import { compileAcl, compileRouting } from './compile/rules.js';
+import type { PolicyDocument } from './document.js';
+import { shapeDocument } from './document-faults.js';
+import { Findings } from './findings.js';
+import type { Condition, Program } from './program.js';
+import { readText } from './read-yaml.js';
+import { testPolicy } from './run-tests.js';
+import type { Finding, ManagedListDefinition } from './types.js';
+
+/** Reads and compiles; findings that block make it fail. Text is YAML or JSON, anything else a document as a value. */
+export function compile(input: unknown): CompileResult {
+  return build(input, false);
+}
+
+/** `compile`, then the document's own tests and invariants (V1 blocks). */
+export function check(input: unknown): CompileResult {
+  return build(input, true);
+}
+
+export type ReadPolicyResult =
+  | { readonly ok: true; readonly document: PolicyDocument }
+  | { readonly ok: false; readonly findings: readonly Finding[] };
+
+/** Only reads, and checks the shape. */
+export function readPolicy(text: string): ReadPolicyResult {
+  const read = readText(text);
+  if (!read.ok) return read;
+  const findings = new Findings(read.locate);
+  const { document, complete } = shapeDocument(read.value, findings);
+  return complete && document !== undefined ? { ok: true, document } : { ok: false, findings: findings.list() };
+}
+
+function build(input: unknown, withTests: boolean): CompileResult {
+  const read =
+    typeof input === 'string' ? readText(input) : { ok: true as const, value: input, locate: () => undefined };
+  if (!read.ok) return read;
+  const findings = new Findings(read.locate);
+  const { document, complete } = shapeDocument(read.value, findings);
+  if (document === undefined) return { ok: false, findings: findings.list() };
+  const context = new CompileContext(document, read.value, findings, complete);
+  const policy = compileParts(context);
+  analyse(context, policy, findings);
+  if (withTests && !findings.blocking) testPolicy(policy, findings);
+  return findings.blocking ? { ok: false, findings: findings.list() } : { ok: true, policy, findings: findings.list() };
+}
+
+function compileParts(context: CompileContext): CompiledPolicy {
+  compileLists(context);
+  const listeners = compileListeners(context);
+  const clients = compileClients(context);
+  const domains = compileDomains(context);
+  const acl = compileAcl(context);
+  const rewriting = compileRewriting(context, domains);
+  const routing = compileRouting(context);
+  const retryProfiles = compileRetry(context);
+  const routes = compileRoutes(context, retryProfiles);
+  const limits = compileLimits(context);
+  const postmasterDomain = compilePostmasterDomain(context, domains, firstDomain(context, domains));
+  const tests = compileTests(context);
+  const invariants = compileInvariants(context);
+  const program: Program = {
+    lists: context.slots,
+    clients,
+    domains,
+    acl,
+    rewriting,
+    routing,
+    ...(postmasterDomain === undefined ? {} : { postmasterDomain }),
+    tests,
+    invariants,
+  };
+  return {
+    name: context.document.policy,
+    description: context.document.description ?? '',
+    listeners,
+    managedLists: managedLists(context),
+    routes,
+    retryProfiles,
+    limits,
+    usedFacts: usedFacts(program),
+    program,
+  };
+}
+
+function managedLists(context: CompileContext): readonly ManagedListDefinition[] {
+  return context.slots.flatMap((slot) =>
+    slot.inline !== undefined || slot.type === 'regex'
+      ? []
+      : [
+          {
+            name: slot.name,
+            type: slot.type,
+            ...(slot.within === undefined ? {} : { within: slot.within }),
+            ...(slot.deny ? { use: 'deny' as const } : {}),
+          },
+        ],
+  );
+}
+
+/** Facts that somebody asks for. */
+function usedFacts(program: Program): ReadonlySet<string> {
+  const conditions: Condition[] = [
+    ...program.clients.flatMap((client) => client.match),
+    ...Object.values(program.acl).flatMap((rules) => rules.flatMap((rule) => [...rule.when, ...rule.unless])),
+    ...program.routing.flatMap((rule) => [...rule.when, ...rule.unless]),
+  ];
+  return new Set(conditions.map((condition) => condition.fact.name));
+}

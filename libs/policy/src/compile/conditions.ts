@@ -1,0 +1,196 @@
+/** Conditions as written → `fact ∈ set`. Their shape has been checked; here names must exist and literals make sense. */
+import type { Conditions, Operand, Range, Scalar, TimeRange } from '../conditions-schema.js';
+import { joinPointer } from '../findings.js';
+import { nearest } from '../nearest.js';
+import type { Bounds, Condition, ValueSet } from '../program.js';
+import { parseSizeBytes, parseTimeOfDay } from '../values/units.js';
+import { factNamed, type FactDefinition } from '../vocabulary.js';
+import type { CompileContext, NameKind } from './context.js';
+import { compileMembers, eachValue } from './members.js';
+
+/** Cheap comparisons first: with Kleene's logic the order can not matter. */
+const COST: Readonly<Record<ValueSet['kind'], number>> = {
+  words: 0,
+  booleans: 0,
+  numbers: 0,
+  bounds: 0,
+  members: 1,
+  clock: 2,
+};
+
+export interface ConditionRules {
+  /** Set when a value that is in the set gives rights, and for which right. */
+  readonly grant?: string;
+  /** Set when a value that is *not* in the set gives rights. */
+  readonly negatedGrant?: string;
+}
+
+interface Plain {
+  readonly operand: Scalar | readonly Scalar[] | Range | TimeRange;
+  readonly pointer: string;
+  readonly negated: boolean;
+  readonly every: boolean;
+}
+
+function unwrap(operand: Operand, pointer: string): Plain {
+  if (typeof operand === 'object' && !Array.isArray(operand)) {
+    if ('not' in operand) {
+      const inner = unwrap(operand.not, joinPointer(pointer, 'not'));
+      return { ...inner, negated: !inner.negated };
+    }
+    if ('all' in operand) return { ...unwrap(operand.all, joinPointer(pointer, 'all')), every: true };
+  }
+  return { operand: operand, pointer, negated: false, every: false };
+}
+
+/** How a condition reads in an explanation. */
+export function printOperand(operand: Operand): string {
+  if (Array.isArray(operand)) return `[${operand.map(String).join(', ')}]`;
+  if (typeof operand !== 'object') return String(operand);
+  const parts = Object.entries(operand).map(([key, value]) => `${key}: ${printOperand(value as Operand)}`);
+  return `{ ${parts.join(', ')} }`;
+}
+
+export function compileConditions(
+  context: CompileContext,
+  conditions: Conditions | undefined,
+  pointer: string,
+  rules: ConditionRules = {},
+): readonly Condition[] {
+  const compiled: Condition[] = [];
+  if (conditions !== undefined && context.complete && Object.keys(conditions).length === 0) {
+    context.findings.blocks('D2', pointer, 'missing condition, expected at least one fact');
+  }
+  for (const [name, operand] of Object.entries(conditions ?? {})) {
+    const fact = factNamed(name);
+    if (fact === undefined || operand === undefined) continue;
+    compiled.push(compileCondition(context, fact, operand, { pointer: joinPointer(pointer, name), rules }));
+  }
+  return compiled.sort((a, b) => COST[a.set.kind] - COST[b.set.kind]);
+}
+
+function compileCondition(
+  context: CompileContext,
+  fact: FactDefinition,
+  operand: Operand,
+  where: { readonly pointer: string; readonly rules: ConditionRules },
+): Condition {
+  const plain = unwrap(operand, where.pointer);
+  const scalars = Array.isArray(plain.operand) ? (plain.operand as readonly Scalar[]) : [plain.operand];
+  const none = scalars.includes('none');
+  const grant = plain.negated ? where.rules.negatedGrant : where.rules.grant;
+  return {
+    fact,
+    negated: plain.negated,
+    every: plain.every,
+    none,
+    set: compileSet(context, fact, plain, grant),
+    text: `${fact.name}: ${printOperand(operand)}`,
+    pointer: where.pointer,
+  };
+}
+
+function isObject(operand: Plain['operand']): operand is Range | TimeRange {
+  return typeof operand === 'object' && !Array.isArray(operand);
+}
+
+function compileSet(context: CompileContext, fact: FactDefinition, plain: Plain, grant: string | undefined): ValueSet {
+  const { operand, pointer } = plain;
+  if (isObject(operand)) {
+    return 'zone' in operand
+      ? compileClock(context, operand, pointer)
+      : { kind: 'bounds', bounds: compileBounds(context, operand, pointer, fact.type === 'size') };
+  }
+  const values = eachValue<Scalar>(operand, pointer).filter(({ value }) => value !== 'none');
+  switch (fact.type) {
+    case 'network':
+    case 'domain':
+    case 'address':
+    case 'word': {
+      const literalsOnly = fact.type === 'word' && Array.isArray(operand);
+      const rules = { lists: fact.lists, literal: fact.type, literalsOnly, ...(grant === undefined ? {} : { grant }) };
+      const isList = Array.isArray(operand);
+      const texts = values.map(({ value }) => String(value));
+      const noneLiteral = literalsOnly && (operand as readonly Scalar[]).includes('none') ? ['none'] : [];
+      const written: string | readonly string[] = isList ? [...texts, ...noneLiteral] : (texts[0] ?? []);
+      return { kind: 'members', members: compileMembers(context, written, pointer, rules) };
+    }
+    case 'name':
+      for (const { value, pointer: at } of values) requireNamed(context, fact, String(value), at);
+      return { kind: 'words', words: new Set(values.map(({ value }) => String(value))) };
+    case 'enum':
+      return { kind: 'words', words: new Set(values.map(({ value }) => String(value))) };
+    case 'boolean':
+      return { kind: 'booleans', booleans: new Set(values.map(({ value }) => value === true)) };
+    case 'number':
+    case 'size':
+    case 'time':
+      return { kind: 'numbers', numbers: new Set(values.map(({ value }) => Number(value))) };
+  }
+}
+
+function requireNamed(context: CompileContext, fact: FactDefinition, name: string, pointer: string): void {
+  const kind: NameKind = fact.names ?? 'list';
+  if (kind !== 'tag') {
+    context.requireName(kind, name, pointer);
+  } else if (!context.names.tag.has(name)) {
+    const guess = nearest(name, context.names.tag);
+    const hint = guess === undefined ? ', expected a tag that some rule gives' : `, did you mean \`${guess}\`?`;
+    context.findings.blocks('D4', pointer, `no rule gives the tag \`${name}\`${hint}`, guess);
+  }
+}
+
+function compileBounds(context: CompileContext, range: Range, pointer: string, sizes: boolean): Bounds {
+  const read = (key: keyof Range, otherwise: number): number => {
+    const value = range[key];
+    if (value === undefined) return otherwise;
+    const parsed = typeof value === 'number' ? value : sizes ? parseSizeBytes(value) : undefined;
+    if (parsed === undefined || !Number.isFinite(parsed)) {
+      context.findings.blocks(
+        'D3',
+        joinPointer(pointer, key),
+        `\`${String(value)}\` is not a ${sizes ? 'size, expected a number with its unit such as `20MB`' : 'number'}`,
+      );
+    }
+    return parsed ?? otherwise;
+  };
+  if (range.above !== undefined && range['at-least'] !== undefined) {
+    context.findings.blocks('D7', pointer, '`above` and `at-least` exclude each other, expected one of them');
+  }
+  if (range.below !== undefined && range['at-most'] !== undefined) {
+    context.findings.blocks('D7', pointer, '`below` and `at-most` exclude each other, expected one of them');
+  }
+  if (Object.keys(range).length === 0) {
+    context.findings.blocks('D2', pointer, 'missing bound, expected `at-least`, `above`, `at-most` or `below`');
+  }
+  return {
+    min: read(range.above === undefined ? 'at-least' : 'above', -Infinity),
+    minIncluded: range.above === undefined,
+    max: read(range.below === undefined ? 'at-most' : 'below', Infinity),
+    maxIncluded: range.below === undefined,
+  };
+}
+
+function compileClock(context: CompileContext, range: TimeRange, pointer: string): ValueSet {
+  const from = parseTimeOfDay(range.from) ?? 0;
+  const to = parseTimeOfDay(range.to) ?? 0;
+  if (from === to) {
+    context.findings.blocks(
+      'D3',
+      pointer,
+      `\`${range.from}\` to \`${range.to}\` is no time at all, expected two different times of day`,
+    );
+  }
+  const format = (zone: string): Intl.DateTimeFormat =>
+    new Intl.DateTimeFormat('en-GB', { timeZone: zone, hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+  try {
+    return { kind: 'clock', from, to, zone: format(range.zone) };
+  } catch {
+    context.findings.blocks(
+      'D3',
+      joinPointer(pointer, 'zone'),
+      `\`${range.zone}\` is not a time zone, expected a name such as \`Europe/Berlin\``,
+    );
+    return { kind: 'clock', from, to, zone: format('UTC') };
+  }
+}

@@ -1,0 +1,77 @@
+/** What the parts of the compiler share: findings, the names that exist, the lists by number. */
+import type { PolicyDocument } from '../document.js';
+import type { Findings } from '../findings.js';
+import { nearest } from '../nearest.js';
+import type { ListSlot } from '../program.js';
+import { ACL_PHASES } from '../vocabulary.js';
+
+export type NameKind = 'listener' | 'list' | 'client' | 'route' | 'retry' | 'tag';
+
+/** Why a list is used; R3 judges by it. */
+export interface ListUse {
+  readonly list: string;
+  readonly pointer: string;
+  /** The use gives rights: relay, senders, clients, domains, or an exception from a refusal. */
+  readonly grant?: string;
+}
+
+function keysOf(value: unknown): string[] {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.keys(value) : [];
+}
+
+/**
+ * Names as they are written in the raw document, faulty items included: a reference to something that is written
+ * wrongly is no second fault.
+ */
+export class CompileContext {
+  readonly names: Readonly<Record<NameKind, ReadonlySet<string>>>;
+  readonly slots: ListSlot[] = [];
+  readonly slotByName = new Map<string, number>();
+  readonly uses: ListUse[] = [];
+
+  constructor(
+    readonly document: PolicyDocument,
+    raw: unknown,
+    readonly findings: Findings,
+    /** False when parts of the document were cut out because of their shape. */
+    readonly complete: boolean,
+  ) {
+    const root = (typeof raw === 'object' && raw !== null ? raw : {}) as Record<string, unknown>;
+    const clients = Array.isArray(root['clients']) ? (root['clients'] as unknown[]) : [];
+    this.names = {
+      listener: new Set([...keysOf(root['listeners']), ...Object.keys(document.listeners)]),
+      list: new Set(keysOf(root['lists'])),
+      client: new Set(clients.map((client) => String((client as Record<string, unknown> | null)?.['name'] ?? ''))),
+      route: new Set([...keysOf(root['routes']), ...Object.keys(document.routes)]),
+      retry: new Set(keysOf(root['retry'])),
+      tag: collectTags(root),
+    };
+  }
+
+  /** Reports a name that does not exist. */
+  unknownName(kind: NameKind, name: string, pointer: string, code = 'D4'): void {
+    const guess = nearest(name, this.names[kind]);
+    const hint = guess === undefined ? '' : `, did you mean \`${guess}\`?`;
+    const kindText = kind === 'retry' ? 'retry profile' : kind;
+    this.findings.blocks(code, pointer, `unknown ${kindText} \`${name}\`${hint}`, guess);
+  }
+
+  /** Whether the name exists; reports it otherwise. */
+  requireName(kind: NameKind, name: string, pointer: string, code?: string): boolean {
+    if (this.names[kind].has(name)) return true;
+    this.unknownName(kind, name, pointer, code);
+    return false;
+  }
+}
+
+function collectTags(root: Record<string, unknown>): ReadonlySet<string> {
+  const acl = (root['acl'] ?? {}) as Record<string, unknown>;
+  const tags = new Set<string>();
+  for (const phase of ACL_PHASES) {
+    for (const rule of Array.isArray(acl[phase]) ? (acl[phase] as unknown[]) : []) {
+      const tag = (rule as Record<string, unknown> | null)?.['tag'];
+      for (const each of Array.isArray(tag) ? (tag as unknown[]) : [tag]) if (typeof each === 'string') tags.add(each);
+    }
+  }
+  return tags;
+}

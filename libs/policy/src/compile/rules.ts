@@ -1,0 +1,148 @@
+/** `acl` and `routing` → rules ready to be walked. */
+import type { RuleDocument } from '../document.js';
+import { joinPointer } from '../findings.js';
+import type { Rule, RoutingRule } from '../program.js';
+import type { DecisionReply, Verdict } from '../types.js';
+import { parseDateEndMs } from '../values/units.js';
+import { parseReply } from '../values/replies.js';
+import { ACL_PHASES, PHASE_TABLE, type AclPhase } from '../vocabulary.js';
+import { compileConditions } from './conditions.js';
+import type { CompileContext } from './context.js';
+
+export function compileAcl(context: CompileContext): Record<AclPhase, readonly Rule[]> {
+  const compiled = ACL_PHASES.map((phase) => {
+    const rules = context.document.acl?.[phase] ?? [];
+    const base = `/acl/${phase}`;
+    checkUnique(
+      context,
+      rules.map((rule) => rule.name),
+      (index) => joinPointer(base, index, 'name'),
+    );
+    return [phase, rules.map((rule, index) => compileRule(context, phase, rule, joinPointer(base, index)))];
+  });
+  return Object.fromEntries(compiled) as Record<AclPhase, readonly Rule[]>;
+}
+
+/** Names must be unique where they make an id. */
+export function checkUnique(
+  context: CompileContext,
+  names: readonly string[],
+  pointerOf: (index: number) => string,
+): void {
+  const first = new Map<string, number>();
+  for (const [index, name] of names.entries()) {
+    const before = first.get(name);
+    if (before === undefined) first.set(name, index);
+    else
+      context.findings.blocks(
+        'D8',
+        pointerOf(index),
+        `name \`${name}\` is used twice, first by item ${String(before + 1)}, expected another name`,
+      );
+  }
+}
+
+const VERDICTS: readonly Verdict[] = ['accept', 'reject', 'defer'];
+
+function compileRule(context: CompileContext, phase: AclPhase, rule: RuleDocument, pointer: string): Rule {
+  const { findings } = context;
+  const written = VERDICTS.filter((verdict) => rule[verdict] !== undefined);
+  const [verdict, second] = written;
+  if (second !== undefined) {
+    findings.blocks(
+      'D7',
+      joinPointer(pointer, second),
+      `rule \`${rule.name}\` has \`${verdict ?? ''}\` and \`${second}\`, expected at most one verdict`,
+    );
+  }
+  if (verdict === undefined && rule.tag === undefined) {
+    findings.blocks(
+      'D7',
+      pointer,
+      `rule \`${rule.name}\` does nothing, expected a verdict (\`accept\`, \`reject\`, \`defer\`) or \`tag\``,
+    );
+  }
+  if (verdict === 'accept' && rule['on-unknown'] === 'match') {
+    findings.blocks(
+      'D7',
+      joinPointer(pointer, 'on-unknown'),
+      `rule \`${rule.name}\` would accept what nobody knows, expected \`defer\` or \`skip\``,
+    );
+  }
+  const refuses = verdict === 'reject' || verdict === 'defer';
+  const exception = verdict === 'reject' ? `an exception from the refusal \`${phase}/${rule.name}\`` : undefined;
+  const reply = verdict === 'reject' || verdict === 'defer' ? compileReply(context, phase, rule, pointer) : undefined;
+  const expiresAtMs = compileExpiry(context, rule.expires, pointer);
+  const whenRules = exception === undefined ? {} : { negatedGrant: exception };
+  const unlessRules = exception === undefined ? {} : { grant: exception };
+  return {
+    id: `${phase}/${rule.name}`,
+    when: compileConditions(context, rule.when, joinPointer(pointer, 'when'), whenRules),
+    unless: compileConditions(context, rule.unless, joinPointer(pointer, 'unless'), unlessRules),
+    ...(verdict === undefined ? {} : { verdict }),
+    ...(reply === undefined ? {} : { reply }),
+    tags: rule.tag === undefined ? [] : typeof rule.tag === 'string' ? [rule.tag] : rule.tag,
+    onUnknown: rule['on-unknown'] ?? (refuses ? 'defer' : 'skip'),
+    monitor: rule.mode === 'monitor',
+    ...(expiresAtMs === undefined ? {} : { expiresAtMs }),
+    answer: rule.answer ?? (phase === 'connect' || phase === 'rcpt' ? 'now' : 'at-rcpt'),
+    pointer,
+  };
+}
+
+function compileReply(
+  context: CompileContext,
+  phase: AclPhase,
+  rule: RuleDocument,
+  pointer: string,
+): DecisionReply | undefined {
+  const verb = rule.reject === undefined ? 'defer' : 'reject';
+  const text = rule[verb];
+  if (text === undefined) return undefined;
+  const { rejectCodes, deferCodes, placeholders } = PHASE_TABLE[phase];
+  const codes = verb === 'reject' ? rejectCodes : deferCodes;
+  const result = parseReply(text, { verb, placeholders, ...(codes === undefined ? {} : { codes }) });
+  if (result.ok) return result.reply;
+  context.findings.blocks('D3', joinPointer(pointer, verb), result.message, result.fix);
+  return undefined;
+}
+
+function compileExpiry(context: CompileContext, expires: string | undefined, pointer: string): number | undefined {
+  if (expires === undefined) return undefined;
+  const endMs = parseDateEndMs(expires);
+  if (endMs === undefined) {
+    context.findings.blocks(
+      'D3',
+      joinPointer(pointer, 'expires'),
+      `\`${expires}\` is not a date of the calendar, expected such as \`2026-12-31\``,
+    );
+  }
+  return endMs;
+}
+
+export function compileRouting(context: CompileContext): readonly RoutingRule[] {
+  const rules = context.document.routing;
+  checkUnique(
+    context,
+    rules.map((rule) => rule.name),
+    (index) => joinPointer('/routing', index, 'name'),
+  );
+  const last = rules.at(-1);
+  if (last !== undefined && (last.when !== undefined || last.unless !== undefined || last.expires !== undefined)) {
+    const message = `the last routing rule \`${last.name}\` is not for everything, expected a default without \`when\`, \`unless\` and \`expires\``;
+    context.findings.blocks('T1', joinPointer('/routing', rules.length - 1), message);
+  }
+  return rules.map((rule, index) => {
+    const pointer = joinPointer('/routing', index);
+    context.requireName('route', rule.route, joinPointer(pointer, 'route'), 'T1');
+    const expiresAtMs = compileExpiry(context, rule.expires, pointer);
+    return {
+      id: `routing/${rule.name}`,
+      when: compileConditions(context, rule.when, joinPointer(pointer, 'when')),
+      unless: compileConditions(context, rule.unless, joinPointer(pointer, 'unless')),
+      route: rule.route,
+      ...(expiresAtMs === undefined ? {} : { expiresAtMs }),
+      pointer,
+    };
+  });
+}

@@ -1,0 +1,91 @@
+/**
+ * One phase: rules top to bottom, effects add up, the first verdict ends it. Total and synchronous.
+ *
+ * A rule whose conditions are unknown defers (or is skipped, or taken to match, where the rule says so). Monitor rules
+ * and expired rules decide nothing.
+ */
+import { ruleHolds, unknownIn } from './conditions.js';
+import type { Rule } from './program.js';
+import type { Scope } from './scope.js';
+import { traceStep } from './trace.js';
+import { NO, UNKNOWN, YES, type Tri } from './tri.js';
+import type { DecisionReply, Verdict } from './types.js';
+import { fillReply } from './values/replies.js';
+import type { AclPhase } from './vocabulary.js';
+
+export interface Outcome {
+  readonly verdict: Verdict;
+  readonly by: string;
+  readonly answer: 'now' | 'at-rcpt';
+  readonly reply?: DecisionReply;
+  readonly unknown?: string;
+}
+
+/** What is said when a fact that matters is not known. */
+export const UNKNOWN_REPLY: DecisionReply = {
+  code: 451,
+  enhanced: '4.4.3',
+  text: 'Temporary lookup failure, try again later',
+};
+
+export function isExpired(scope: Scope, expiresAtMs: number | undefined): boolean {
+  if (expiresAtMs === undefined) return false;
+  const nowMs = scope.nowMs();
+  return nowMs !== undefined && nowMs >= expiresAtMs;
+}
+
+/** The phase's verdict, or undefined when no rule had one. Tags are added to the scope. */
+export function runPhase(scope: Scope, phase: AclPhase): Outcome | undefined {
+  for (const rule of scope.snapshot.policy.program.acl[phase]) {
+    if (isExpired(scope, rule.expiresAtMs)) {
+      traceStep(scope, { stage: phase, id: rule.id, result: 'expired' });
+      continue;
+    }
+    const holds = ruleHolds(scope, rule);
+    if (scope.trace !== undefined) traceRule(scope, phase, rule, holds);
+    if (holds === NO || rule.monitor) continue;
+    const outcome = act(scope, rule, holds);
+    if (outcome !== undefined) return outcome;
+  }
+  return undefined;
+}
+
+function act(scope: Scope, rule: Rule, holds: Tri): Outcome | undefined {
+  if (holds === UNKNOWN && rule.onUnknown !== 'match') {
+    return rule.onUnknown === 'skip' ? undefined : deferUnknown(scope, rule);
+  }
+  for (const tag of rule.tags) if (!scope.tags.includes(tag)) scope.tags.push(tag);
+  if (rule.verdict === undefined) return undefined;
+  const base = { verdict: rule.verdict, by: rule.id, answer: rule.answer };
+  return rule.reply === undefined
+    ? { ...base, answer: 'now' }
+    : { ...base, reply: fillReply(rule.reply, replyFacts(scope)) };
+}
+
+function deferUnknown(scope: Scope, rule: Rule): Outcome {
+  const unknown = unknownIn(scope, [...rule.when, ...rule.unless]);
+  const reply = rule.id.startsWith('connect/') ? { ...UNKNOWN_REPLY, code: 421 } : UNKNOWN_REPLY;
+  const outcome = { verdict: 'defer' as const, by: rule.id, answer: rule.answer, reply };
+  return unknown === undefined ? outcome : { ...outcome, unknown };
+}
+
+/** Facts that texts may name, the recipient as the client knows it. */
+function replyFacts(scope: Scope): Readonly<Record<string, unknown>> {
+  return { ip: scope.facts['ip'], sender: scope.facts['sender'], recipient: scope.original };
+}
+
+function traceRule(scope: Scope, phase: AclPhase, rule: Rule, holds: Tri): void {
+  const acts = holds === YES || (holds === UNKNOWN && rule.onUnknown === 'match');
+  const verdict = acts ? rule.verdict : rule.onUnknown === 'defer' ? 'defer' : undefined;
+  const tags = acts ? rule.tags.map((tag) => `tag ${tag}`) : [];
+  const effect = [...(verdict === undefined ? [] : [verdict]), ...tags].join(', ');
+  traceStep(scope, {
+    stage: phase,
+    id: rule.id,
+    result: holds,
+    effect,
+    monitor: rule.monitor,
+    when: rule.when,
+    unless: rule.unless,
+  });
+}

@@ -1,0 +1,84 @@
+/** A decision in English, for the console, the API and the CLI. */
+import { decideTransaction } from './judge.js';
+import type { Snapshot } from './snapshot.js';
+import type { ConditionStep, Step } from './trace.js';
+import type { Facts, FactValue, RecipientDecision, TransactionDecision } from './types.js';
+
+export interface Explanation {
+  readonly decision: TransactionDecision;
+  readonly steps: readonly Step[];
+  /** One sentence per step that mattered, then one per recipient. */
+  readonly lines: readonly string[];
+}
+
+export function explainTransaction(snapshot: Snapshot, facts: Facts, recipients: readonly Facts[]): Explanation {
+  const steps: Step[] = [];
+  const decision = decideTransaction(snapshot, facts, recipients, steps);
+  const outcome = decision.recipients.map(recipientLine);
+  const whole = recipients.length === 0 ? [wholeLine(decision)] : [];
+  return { decision, steps, lines: [...explainSteps(steps), ...outcome, ...whole] };
+}
+
+export function explainSteps(steps: readonly Step[]): readonly string[] {
+  return steps.map(stepLine);
+}
+
+function show(value: FactValue | undefined): string {
+  if (value === undefined) return 'absent';
+  if (Array.isArray(value)) return value.length === 0 ? 'empty' : (value as readonly string[]).join(', ');
+  if (typeof value === 'object' && 'unknown' in value) return `unknown (${value.unknown})`;
+  return String(value);
+}
+
+function conditionText({ part, condition, value, result, entry, list }: ConditionStep): string {
+  const found =
+    entry === undefined ? '' : list === undefined ? `, covered by ${entry}` : `, covered by ${entry} of list ${list}`;
+  return `${part} ${condition}: ${result} (it is ${show(value)}${found})`;
+}
+
+function stepLine(step: Step): string {
+  const head = `${stageText(step.stage)} ${step.id}: ${resultText(step)}`;
+  const conditions = step.conditions.map(conditionText);
+  return conditions.length === 0 ? head : `${head}; ${conditions.join('; ')}`;
+}
+
+function stageText(stage: string): string {
+  const texts: Readonly<Record<string, string>> = {
+    client: 'client',
+    senders: 'sender binding',
+    rewriting: 'rewriting',
+    relay: 'relay authorisation',
+    recipients: 'recipient verification',
+    routing: 'routing rule',
+  };
+  return texts[stage] ?? 'rule';
+}
+
+function resultText(step: Step): string {
+  if (step.result === 'expired') return 'expired, decides nothing';
+  const would = step.monitor && step.effect !== '' ? 'would have made it ' : '';
+  const effect = step.effect === '' ? '' : `, ${would}${step.effect}`;
+  const texts: Record<'yes' | 'no' | 'unknown', string> = {
+    yes: 'holds',
+    no: 'does not hold',
+    unknown: 'can not be known',
+  };
+  return `${texts[step.result]}${effect}`;
+}
+
+function recipientLine(decided: RecipientDecision): string {
+  const by = decided.by === '' ? 'no rule objected' : `by ${decided.by}`;
+  const rewritten = decided.recipient === decided.original ? '' : `, rewritten to ${decided.recipient}`;
+  const route = decided.route === undefined ? '' : `, goes to route ${decided.route}`;
+  const reply = decided.reply === undefined ? '' : `: ${replyText(decided)}`;
+  return `${decided.original}${rewritten}: ${decided.verdict}, ${by}${route}${reply}`;
+}
+
+function wholeLine({ mail }: TransactionDecision): string {
+  const by = mail.by === '' ? 'no rule objected' : `by ${mail.by}`;
+  return `transaction: ${mail.verdict}, ${by}${mail.reply === undefined ? '' : `: ${replyText(mail)}`}`;
+}
+
+function replyText({ reply }: { readonly reply?: { code: number; enhanced: string; text: string } }): string {
+  return reply === undefined ? '' : `${String(reply.code)} ${reply.enhanced} ${reply.text}`;
+}

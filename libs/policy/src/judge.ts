@@ -1,0 +1,279 @@
+/**
+ * The order of things: connect, helo, client, MAIL FROM, RCPT TO, routing. Total, synchronous, from facts and snapshot
+ * alone.
+ *
+ * INVARIANT (one snapshot): everything about a transaction is judged again at MAIL FROM under the snapshot pinned there.
+ */
+import { allHold, ruleHolds, unknownIn } from './conditions.js';
+import { isExpired, runPhase, UNKNOWN_REPLY, type Outcome } from './decide.js';
+import { acceptedBy, grantCovers } from './grants.js';
+import type { Client, Rewriting } from './program.js';
+import { Scope } from './scope.js';
+import type { Snapshot } from './snapshot.js';
+import { traceStep, type Step } from './trace.js';
+import { NO, triOf, triOr, UNKNOWN, YES, type Tri } from './tri.js';
+import type { Decision, DecisionReply, Facts, RecipientDecision, TransactionDecision, Verdict } from './types.js';
+import { addressFault, isRelayingForm, splitAddress } from './values/addresses.js';
+
+const REPLIES = {
+  relayDenied: { code: 550, enhanced: '5.7.1', text: 'Relaying denied' },
+  senderNotAllowed: { code: 550, enhanced: '5.7.1', text: 'Sender address not allowed for this client' },
+  noSuchRecipient: { code: 550, enhanced: '5.1.1', text: 'No such recipient here' },
+  badRecipient: { code: 553, enhanced: '5.1.3', text: 'Recipient address not allowed' },
+  badSender: { code: 553, enhanced: '5.1.7', text: 'Sender address not allowed' },
+  noRoute: { code: 451, enhanced: '4.4.4', text: 'No route for this recipient, try again later' },
+} as const satisfies Record<string, DecisionReply>;
+
+const ACCEPTED: Outcome = { verdict: 'accept', by: '', answer: 'now' };
+
+/** At connect. Facts: those of the phase. */
+export function judgeConnect(snapshot: Snapshot, facts: Facts): Decision {
+  const scope = new Scope(snapshot, facts);
+  return decision(scope, connectOutcome(scope));
+}
+
+/** At EHLO and HELO. Facts: those of connect and helo. */
+export function judgeHelo(snapshot: Snapshot, facts: Facts): Decision {
+  const scope = new Scope(snapshot, facts);
+  return decision(scope, heloOutcome(scope));
+}
+
+/** At MAIL FROM: connect and helo again, then who is talking, what it may send as, and the rules. */
+export function judgeMail(snapshot: Snapshot, facts: Facts): Decision {
+  const scope = new Scope(snapshot, facts);
+  return decision(scope, mailOutcome(scope));
+}
+
+/**
+ * At RCPT TO. Facts: all of the transaction, and the recipient's. `earlier` is what `judgeMail` said; left out, it is
+ * made again from the facts. A remembered refusal of an earlier phase is the answer here.
+ */
+export function judgeRecipient(snapshot: Snapshot, facts: Facts, earlier?: Decision): RecipientDecision {
+  const scope = new Scope(snapshot, facts);
+  return judgeRecipientIn(scope, earlier ?? judgeMail(snapshot, facts));
+}
+
+/** Decides a whole transaction from its facts; with `steps`, also says how. */
+export function decideTransaction(
+  snapshot: Snapshot,
+  facts: Facts,
+  recipients: readonly Facts[],
+  steps?: Step[],
+): TransactionDecision {
+  const connect = judgeConnect(snapshot, facts);
+  const helo = judgeHelo(snapshot, facts);
+  const mailScope = new Scope(snapshot, facts, steps);
+  const mail = decision(mailScope, mailOutcome(mailScope));
+  const judged = recipients.map((own) => judgeRecipientIn(new Scope(snapshot, { ...facts, ...own }, steps), mail));
+  return { connect, helo, mail, recipients: judged };
+}
+
+function decision(scope: Scope, outcome: Outcome): Decision {
+  const client = typeof scope.client === 'string' ? scope.client : 'none';
+  return { ...outcome, client, tags: scope.tags };
+}
+
+function refuse(
+  verdict: Exclude<Verdict, 'accept'>,
+  by: string,
+  reply: DecisionReply,
+  answer: Outcome['answer'],
+): Outcome {
+  return { verdict, by, reply, answer };
+}
+
+function connectOutcome(scope: Scope): Outcome {
+  return runPhase(scope, 'connect') ?? ACCEPTED;
+}
+
+function heloOutcome(scope: Scope): Outcome {
+  const connect = connectOutcome(scope);
+  if (connect.verdict !== 'accept') return connect;
+  determineClient(scope);
+  return runPhase(scope, 'helo') ?? connect;
+}
+
+/** The first client that is not false. An unknown one is never passed over for a wider one. */
+function determineClient(scope: Scope): void {
+  for (const client of scope.snapshot.policy.program.clients) {
+    const matches = allHold(scope, client.match);
+    traceStep(scope, {
+      stage: 'client',
+      id: client.name,
+      result: matches,
+      effect: 'is the client',
+      when: client.match,
+    });
+    if (matches === NO) continue;
+    scope.client = matches === YES ? client.name : { unknown: `whether \`${client.name}\` matches is not known` };
+    return;
+  }
+}
+
+function mailOutcome(scope: Scope): Outcome {
+  const { sender } = scope.facts;
+  if (typeof sender === 'string' && sender !== '' && addressFault(sender) !== undefined) {
+    traceStep(scope, { stage: 'mail', id: 'builtin/bad-sender', result: YES, effect: 'reject' });
+    return refuse('reject', 'builtin/bad-sender', REPLIES.badSender, 'now');
+  }
+  const helo = heloOutcome(scope);
+  if (helo.verdict !== 'accept') return helo;
+  const client = scope.read('client');
+  if (typeof client === 'object') return clientUnknown(scope);
+  const bound = senderBinding(scope);
+  if (bound !== undefined) return bound;
+  return runPhase(scope, 'mail') ?? helo;
+}
+
+function clientUnknown(scope: Scope): Outcome {
+  const unknown = scope.snapshot.policy.program.clients.find((client) => allHold(scope, client.match) !== NO);
+  const why = unknown === undefined ? undefined : unknownIn(scope, unknown.match);
+  const outcome = refuse('defer', `clients/${unknown?.name ?? 'none'}`, UNKNOWN_REPLY, 'at-rcpt');
+  return why === undefined ? outcome : { ...outcome, unknown: why };
+}
+
+function clientOf(scope: Scope): Client | undefined {
+  const { client } = scope;
+  return typeof client === 'string'
+    ? scope.snapshot.policy.program.clients.find((each) => each.name === client)
+    : undefined;
+}
+
+/** The null sender is always permitted: bounces must be able to go out. */
+function senderBinding(scope: Scope): Outcome | undefined {
+  const senders = clientOf(scope)?.senders;
+  const { sender } = scope.facts;
+  if (senders === undefined || sender === '') return undefined;
+  const allowed =
+    typeof sender === 'string' ? grantCovers(scope, senders, sender) : sender === undefined ? NO : UNKNOWN;
+  traceStep(scope, {
+    stage: 'senders',
+    id: 'builtin/sender-not-allowed',
+    result: allowed,
+    effect: 'sender is allowed',
+  });
+  if (allowed === YES) return undefined;
+  return allowed === NO
+    ? refuse('reject', 'builtin/sender-not-allowed', REPLIES.senderNotAllowed, 'at-rcpt')
+    : { ...refuse('defer', 'builtin/sender-not-allowed', UNKNOWN_REPLY, 'at-rcpt'), unknown: 'sender' };
+}
+
+function judgeRecipientIn(scope: Scope, earlier: Decision): RecipientDecision {
+  scope.client = earlier.client === 'none' ? undefined : earlier.client;
+  scope.tags.push(...earlier.tags);
+  placePostmaster(scope);
+  const outcome = recipientOutcome(scope, earlier);
+  const { route, ...rest } = outcome;
+  const shared = {
+    ...decision(scope, { ...rest, answer: 'now' }),
+    original: printed(scope.original),
+    recipient: printed(scope.recipient),
+  };
+  return route === undefined ? shared : { ...shared, route };
+}
+
+function printed(address: unknown): string {
+  return typeof address === 'string' ? address : '';
+}
+
+/** Bare `postmaster` (RFC 5321 s4.5.1) belongs to a domain of ours. */
+function placePostmaster(scope: Scope): void {
+  const { recipient } = scope;
+  const domain = scope.snapshot.policy.program.postmasterDomain;
+  if (typeof recipient !== 'string' || recipient.toLowerCase() !== 'postmaster') return;
+  scope.recipient = domain === undefined ? recipient : `${recipient}@${domain}`;
+  scope.original = scope.recipient;
+}
+
+function recipientOutcome(scope: Scope, earlier: Decision): Outcome & { readonly route?: string } {
+  const malformed = badRecipient(scope);
+  if (malformed !== undefined) return malformed;
+  if (earlier.verdict !== 'accept') return earlier;
+  const rewritten = rewrite(scope);
+  const refused = relayOutcome(scope, rewritten?.external === true);
+  if (refused !== undefined) return refused;
+  const ruled = runPhase(scope, 'rcpt');
+  if (ruled !== undefined && ruled.verdict !== 'accept') return ruled;
+  const unverified = verifyRecipient(scope);
+  if (unverified !== undefined) return unverified;
+  return routeOutcome(scope, ruled ?? { verdict: 'accept', by: earlier.by, answer: 'now' });
+}
+
+function badRecipient(scope: Scope): Outcome | undefined {
+  const { recipient } = scope;
+  if (recipient !== undefined && typeof recipient !== 'string') return undefined;
+  const address = recipient ?? '';
+  if (address.toLowerCase() === 'postmaster') {
+    return refuse('reject', 'builtin/no-such-recipient', REPLIES.noSuchRecipient, 'now');
+  }
+  const faulty = addressFault(address) !== undefined || isRelayingForm(splitAddress(address)?.local ?? '');
+  if (faulty) traceStep(scope, { stage: 'rcpt', id: 'builtin/bad-recipient', result: YES, effect: 'reject' });
+  return faulty ? refuse('reject', 'builtin/bad-recipient', REPLIES.badRecipient, 'now') : undefined;
+}
+
+/** Single pass, first match only. */
+function rewrite(scope: Scope): Rewriting | undefined {
+  const { recipient } = scope;
+  const parts = typeof recipient === 'string' ? splitAddress(recipient) : undefined;
+  if (parts === undefined) return undefined;
+  const local = parts.local.toLowerCase();
+  const domain = parts.domain.toLowerCase();
+  const entry = scope.snapshot.policy.program.rewriting.find(
+    (each) => each.fromDomain === domain && (each.fromLocal === '*' || each.fromLocal === local),
+  );
+  if (entry === undefined) return undefined;
+  const target = `${entry.toLocal === '{local}' ? parts.local : entry.toLocal}@${entry.toDomain}`;
+  traceStep(scope, { stage: 'rewriting', id: entry.id, result: YES, effect: `recipient becomes ${target}` });
+  scope.recipient = target;
+  return entry;
+}
+
+/** Relay authorisation. There is no setting that changes its default. */
+function relayOutcome(scope: Scope, forwarded: boolean): Outcome | undefined {
+  const allowed = mayRelay(scope, forwarded);
+  traceStep(scope, { stage: 'relay', id: 'builtin/relay-denied', result: allowed, effect: 'may be relayed' });
+  if (allowed === YES) return undefined;
+  return allowed === NO
+    ? refuse('reject', 'builtin/relay-denied', REPLIES.relayDenied, 'now')
+    : { ...refuse('defer', 'builtin/relay-denied', UNKNOWN_REPLY, 'now'), unknown: 'recipient.domain' };
+}
+
+function mayRelay(scope: Scope, forwarded: boolean): Tri {
+  if (forwarded) return YES;
+  const { recipient } = scope;
+  if (typeof recipient !== 'string') return UNKNOWN;
+  const domain = splitAddress(recipient)?.domain.toLowerCase();
+  if (domain === undefined) return NO;
+  const ours = acceptedBy(scope, domain).covered;
+  const relay = clientOf(scope)?.relay;
+  if (ours === YES || relay === 'anywhere') return YES;
+  return relay === undefined ? ours : triOr(ours, grantCovers(scope, relay, recipient));
+}
+
+function verifyRecipient(scope: Scope): Outcome | undefined {
+  const known = scope.read('recipient.known');
+  if (known === undefined || known === true) return undefined;
+  const result = typeof known === 'object' ? UNKNOWN : NO;
+  traceStep(scope, { stage: 'recipients', id: 'builtin/no-such-recipient', result, effect: 'recipient is known' });
+  return typeof known === 'object'
+    ? { ...refuse('defer', 'builtin/recipient-unverified', UNKNOWN_REPLY, 'now'), unknown: 'recipient.known' }
+    : refuse('reject', 'builtin/no-such-recipient', REPLIES.noSuchRecipient, 'now');
+}
+
+/** First match; a rule that can not be decided defers, it is never passed over. */
+function routeOutcome(scope: Scope, accepted: Outcome): Outcome & { readonly route?: string } {
+  for (const rule of scope.snapshot.policy.program.routing) {
+    if (isExpired(scope, rule.expiresAtMs)) continue;
+    const holds = ruleHolds(scope, rule);
+    const effect = `route ${rule.route}`;
+    traceStep(scope, { stage: 'routing', id: rule.id, result: holds, effect, when: rule.when, unless: rule.unless });
+    if (holds === YES) return { verdict: 'accept', by: accepted.by, answer: 'now', route: rule.route };
+    if (holds === UNKNOWN) {
+      const unknown = unknownIn(scope, [...rule.when, ...rule.unless]);
+      const outcome = refuse('defer', rule.id, UNKNOWN_REPLY, 'now');
+      return unknown === undefined ? outcome : { ...outcome, unknown };
+    }
+  }
+  traceStep(scope, { stage: 'routing', id: 'builtin/no-route', result: triOf(true), effect: 'defer' });
+  return refuse('defer', 'builtin/no-route', REPLIES.noRoute, 'now');
+}

@@ -1,0 +1,101 @@
+/** The facts of one judgement, with those that follow from others, and what rules have added so far. */
+import type { Snapshot } from './snapshot.js';
+import type { Step } from './trace.js';
+import type { Facts, FactValue } from './types.js';
+import { splitAddress } from './values/addresses.js';
+import { parseInstantMs } from './values/units.js';
+import { acceptedBy, knownRecipient } from './grants.js';
+import { NO, type Tri } from './tri.js';
+
+/** Known from helo on; before, and when nobody matches, absent. */
+export type ClientFact = string | undefined | { readonly unknown: string };
+
+export class Scope {
+  readonly tags: string[] = [];
+  client: ClientFact = undefined;
+  /** After rewriting; until then as given. */
+  recipient: FactValue | undefined;
+  /** As the client gave it. */
+  original: FactValue | undefined;
+  /** Rests of unknown facts that made a rule defer. */
+  private ownDomain: string | undefined;
+  private own: Tri = NO;
+
+  constructor(
+    readonly snapshot: Snapshot,
+    readonly facts: Facts,
+    readonly trace?: Step[],
+  ) {
+    this.recipient = facts['recipient'];
+    this.original = this.recipient;
+  }
+
+  /** The value of a fact; `undefined` = absent. */
+  read(name: string): FactValue | undefined {
+    switch (name) {
+      case 'tag':
+        return this.facts['tag'] ?? this.tags;
+      case 'client':
+        return this.clientFact();
+      case 'sender':
+        return this.facts['sender'] === '' ? undefined : this.facts['sender'];
+      case 'recipient':
+        return this.recipient;
+      case 'recipient.original':
+        return this.facts[name] ?? this.original;
+      default:
+        return this.facts[name] ?? this.derive(name);
+    }
+  }
+
+  /** Whether local parts of this domain compare without case: it is one of ours. */
+  isOwnDomain(domain: string): boolean {
+    if (this.ownDomain !== domain) {
+      this.ownDomain = domain;
+      this.own = acceptedBy(this, domain).covered;
+    }
+    return this.own === 1;
+  }
+
+  /** The time by which rules expire. */
+  nowMs(): number | undefined {
+    const { time } = this.facts;
+    const given = typeof time === 'string' ? parseInstantMs(time) : undefined;
+    return given ?? this.snapshot.compiledAtMs;
+  }
+
+  /** A client can be unknown by a test's word, never be given: who is talking follows from the other facts alone. */
+  private clientFact(): FactValue | undefined {
+    const { client } = this.facts;
+    return typeof client === 'object' && 'unknown' in client ? client : this.client;
+  }
+
+  private derive(name: string): FactValue | undefined {
+    switch (name) {
+      case 'sender.null':
+        return deriveNull(this.facts['sender']);
+      case 'sender.domain':
+        return partOf(this.read('sender'), 'domain');
+      case 'sender.local':
+        return partOf(this.read('sender'), 'local');
+      case 'recipient.domain':
+        return partOf(this.recipient, 'domain');
+      case 'recipient.local':
+        return partOf(this.recipient, 'local');
+      case 'recipient.known':
+        return knownRecipient(this);
+      default:
+        return undefined;
+    }
+  }
+}
+
+function deriveNull(sender: FactValue | undefined): FactValue | undefined {
+  return typeof sender === 'string' ? sender === '' : sender;
+}
+
+function partOf(address: FactValue | undefined, part: 'local' | 'domain'): FactValue | undefined {
+  if (typeof address !== 'string') return address;
+  const parts = splitAddress(address);
+  return part === 'domain' ? parts?.domain.toLowerCase() : parts?.local;
+}

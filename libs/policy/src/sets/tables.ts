@@ -1,0 +1,245 @@
+/**
+ * Tables of canonical entries, one class per type of list: exact look-up of an entry, look-up of the entry that covers
+ * a value, and a changed copy that shares all but the change.
+ *
+ * Every covering entry of a value can be named beforehand (`a.b.c`: itself, `.b.c`, `.c`), so a look-up is a handful of
+ * exact probes whatever the size of the table.
+ */
+import { splitAddress } from '../values/addresses.js';
+import { parseIp, parseNetwork, printNetwork, type Network } from '../values/networks.js';
+import { Layers } from './layers.js';
+import type { PlainListType } from './entries.js';
+
+/** A set of entries of one type. */
+export interface EntryTable {
+  readonly size: number;
+  /** The entry that covers the value. `foldLocal`: local parts compare without case (addresses only). */
+  match(value: string, foldLocal: boolean): string | undefined;
+  hasEntry(entry: string): boolean;
+  /** Adds and removes canonical entries; removals first. */
+  with(adds: Iterable<string>, removes: Iterable<string>): EntryTable;
+  entries(): Iterable<string>;
+}
+
+/** Domains and words: the key is the entry. */
+class TextTable implements EntryTable {
+  constructor(
+    private readonly layers: Layers<string, true>,
+    private readonly suffixes: boolean,
+  ) {}
+
+  get size(): number {
+    return this.layers.size;
+  }
+
+  match(value: string): string | undefined {
+    const lower = value.toLowerCase();
+    if (this.layers.get(lower) === true && !lower.startsWith('.')) return lower;
+    if (!this.suffixes) return undefined;
+    for (let dot = lower.indexOf('.'); dot > 0; dot = lower.indexOf('.', dot + 1)) {
+      const suffix = lower.slice(dot);
+      if (this.layers.get(suffix) === true) return suffix;
+    }
+    return undefined;
+  }
+
+  hasEntry(entry: string): boolean {
+    return this.layers.get(entry) === true;
+  }
+
+  with(adds: Iterable<string>, removes: Iterable<string>): EntryTable {
+    const changes = new Map<string, true | undefined>();
+    for (const entry of removes) changes.set(entry, undefined);
+    for (const entry of adds) changes.set(entry, true);
+    return new TextTable(this.layers.with(changes), this.suffixes);
+  }
+
+  *entries(): Generator<string> {
+    for (const [entry] of this.layers.entries()) yield entry;
+  }
+}
+
+/** Spellings of one address that differ in the case of the local part; nearly always one. */
+type Spellings = string | readonly string[];
+
+/** Addresses: the key is the entry in lower case, the value how it was spelt. */
+class AddressTable implements EntryTable {
+  constructor(
+    private readonly layers: Layers<string, Spellings>,
+    readonly size: number,
+  ) {}
+
+  match(value: string, foldLocal: boolean): string | undefined {
+    const exact = this.spelt(value, foldLocal);
+    if (exact !== undefined) return exact;
+    const parts = splitAddress(value);
+    return parts === undefined ? undefined : this.spelt(`*@${parts.domain}`, true);
+  }
+
+  hasEntry(entry: string): boolean {
+    return this.spelt(entry, false) !== undefined;
+  }
+
+  with(adds: Iterable<string>, removes: Iterable<string>): EntryTable {
+    const changes = new Map<string, Spellings | undefined>();
+    const current = (key: string): readonly string[] => {
+      const spellings = changes.has(key) ? changes.get(key) : this.layers.get(key);
+      return spellings === undefined ? [] : typeof spellings === 'string' ? [spellings] : spellings;
+    };
+    let { size } = this;
+    for (const entry of removes) {
+      const before = current(entry.toLowerCase());
+      const after = before.filter((spelling) => spelling !== entry);
+      size -= before.length - after.length;
+      changes.set(entry.toLowerCase(), packed(after));
+    }
+    for (const entry of adds) {
+      const before = current(entry.toLowerCase());
+      if (before.includes(entry)) continue;
+      size += 1;
+      changes.set(entry.toLowerCase(), packed([...before, entry]));
+    }
+    return new AddressTable(this.layers.with(changes), size);
+  }
+
+  *entries(): Generator<string> {
+    for (const [, spellings] of this.layers.entries()) {
+      if (typeof spellings === 'string') yield spellings;
+      else yield* spellings;
+    }
+  }
+
+  private spelt(address: string, foldLocal: boolean): string | undefined {
+    const spellings = this.layers.get(address.toLowerCase());
+    if (spellings === undefined) return undefined;
+    if (foldLocal) return typeof spellings === 'string' ? spellings : spellings[0];
+    const exact = lowerDomain(address);
+    return (typeof spellings === 'string' ? spellings === exact : spellings.includes(exact)) ? exact : undefined;
+  }
+}
+
+function lowerDomain(address: string): string {
+  const at = address.lastIndexOf('@');
+  return address.slice(0, at) + address.slice(at).toLowerCase();
+}
+
+function packed(spellings: readonly string[]): Spellings | undefined {
+  return spellings.length > 1 ? spellings : spellings[0];
+}
+
+/** Networks: the key is first address and prefix length in one number (IPv4) or big integer (IPv6). */
+class NetworkTable implements EntryTable {
+  constructor(
+    private readonly layers: Layers<number | bigint, true>,
+    /** Prefix lengths that occur, longest first, so that the narrowest network is found. */
+    private readonly lengths4: readonly number[],
+    private readonly lengths6: readonly number[],
+  ) {}
+
+  get size(): number {
+    return this.layers.size;
+  }
+
+  match(value: string): string | undefined {
+    const ip = parseIp(value);
+    if (ip === undefined) return undefined;
+    if (ip.version === 4) {
+      for (const length of this.lengths4) {
+        const first = length === 0 ? 0 : ((ip.bits >>> (32 - length)) << (32 - length)) >>> 0;
+        if (this.layers.get(first * 64 + length) === true) return printKey(first * 64 + length);
+      }
+      return undefined;
+    }
+    for (const length of this.lengths6) {
+      const free = BigInt(128 - length);
+      const key = (((ip.bits >> free) << free) << 8n) | BigInt(length);
+      if (this.layers.get(key) === true) return printKey(key);
+    }
+    return undefined;
+  }
+
+  hasEntry(entry: string): boolean {
+    const key = networkKey(entry);
+    return key !== undefined && this.layers.get(key) === true;
+  }
+
+  with(adds: Iterable<string>, removes: Iterable<string>): EntryTable {
+    const changes = new Map<number | bigint, true | undefined>();
+    for (const entry of removes) {
+      const key = networkKey(entry);
+      if (key !== undefined) changes.set(key, undefined);
+    }
+    for (const entry of adds) {
+      const key = networkKey(entry);
+      if (key !== undefined) changes.set(key, true);
+    }
+    return networkTable(this.layers.with(changes), changes.keys(), this.lengths4, this.lengths6);
+  }
+
+  *entries(): Generator<string> {
+    for (const [key] of this.layers.entries()) yield printKey(key);
+  }
+}
+
+function networkTable(
+  layers: Layers<number | bigint, true>,
+  added: Iterable<number | bigint>,
+  lengths4: readonly number[] = [],
+  lengths6: readonly number[] = [],
+): NetworkTable {
+  const four = new Set(lengths4);
+  const six = new Set(lengths6);
+  for (const key of added) {
+    if (typeof key === 'number') four.add(key % 64);
+    else six.add(Number(key & 255n));
+  }
+  const longestFirst = (set: ReadonlySet<number>): readonly number[] => [...set].sort((a, b) => b - a);
+  return new NetworkTable(layers, longestFirst(four), longestFirst(six));
+}
+
+function networkKey(entry: string): number | bigint | undefined {
+  const parsed = parseNetwork(entry);
+  if (!parsed.ok) return undefined;
+  const { version, first, prefix } = parsed.network;
+  return version === 4 ? Number(first) * 64 + prefix : (first << 8n) | BigInt(prefix);
+}
+
+function printKey(key: number | bigint): string {
+  const version = typeof key === 'number' ? 4 : 6;
+  const prefix = typeof key === 'number' ? key % 64 : Number(key & 255n);
+  const first = typeof key === 'number' ? BigInt(Math.floor(key / 64)) : key >> 8n;
+  const free = BigInt((version === 4 ? 32 : 128) - prefix);
+  const network: Network = { version, first, last: first + (1n << free) - 1n, prefix };
+  return printNetwork(network);
+}
+
+/** A table of entries already in canonical form. */
+export function tableOf(type: PlainListType, canonical: Iterable<string>): EntryTable {
+  if (type === 'network') {
+    const base = new Map<number | bigint, true>();
+    for (const entry of canonical) {
+      const key = networkKey(entry);
+      if (key !== undefined) base.set(key, true);
+    }
+    return networkTable(Layers.of(base), base.keys());
+  }
+  if (type === 'address') return addressTable(canonical);
+  const base = new Map<string, true>();
+  for (const entry of canonical) base.set(entry, true);
+  return new TextTable(Layers.of(base), type === 'domain');
+}
+
+function addressTable(canonical: Iterable<string>): EntryTable {
+  const base = new Map<string, Spellings>();
+  let size = 0;
+  for (const entry of canonical) {
+    const lower = entry.toLowerCase();
+    const key = lower === entry ? entry : lower;
+    const before = base.get(key);
+    const spellings = before === undefined ? [] : typeof before === 'string' ? [before] : before;
+    if (spellings.includes(entry)) continue;
+    size += 1;
+    base.set(key, spellings.length === 0 ? entry : [...spellings, entry]);
+  }
+  return new AddressTable(Layers.of(base), size);
+}

@@ -1,0 +1,81 @@
+/** The steps of a judgement, written down only when somebody asked why. */
+import { evaluateCondition, foldsLocal } from './conditions.js';
+import { findMember } from './members.js';
+import type { Condition } from './program.js';
+import type { Scope } from './scope.js';
+import { UNKNOWN, YES, type Tri } from './tri.js';
+import type { FactValue } from './types.js';
+
+export type StepResult = 'yes' | 'no' | 'unknown';
+
+export interface ConditionStep {
+  readonly part: 'when' | 'unless';
+  /** As written: `sender.domain: our-domains`. */
+  readonly condition: string;
+  /** The fact's value; undefined = absent. */
+  readonly value?: FactValue;
+  readonly result: StepResult;
+  /** Entry that covers the value, and its list. */
+  readonly entry?: string;
+  readonly list?: string;
+}
+
+export interface Step {
+  /** Phase, or `client`, `senders`, `rewriting`, `relay`, `recipients`. */
+  readonly stage: string;
+  /** Rule id, client, builtin. */
+  readonly id: string;
+  readonly result: StepResult | 'expired';
+  /** What it did, or would have done; empty when nothing. */
+  readonly effect: string;
+  readonly monitor: boolean;
+  readonly conditions: readonly ConditionStep[];
+}
+
+const RESULTS: Readonly<Record<Tri, StepResult>> = { 0: 'no', 1: 'yes', 2: 'unknown' };
+
+export function stepResult(value: Tri): StepResult {
+  return RESULTS[value];
+}
+
+function conditionStep(scope: Scope, part: 'when' | 'unless', condition: Condition): ConditionStep {
+  const value = scope.read(condition.fact.name);
+  const step: ConditionStep = {
+    part,
+    condition: condition.text,
+    result: stepResult(evaluateCondition(scope, condition)),
+    ...(value === undefined ? {} : { value }),
+  };
+  const found =
+    condition.set.kind === 'members' && typeof value === 'string'
+      ? findMember(scope.snapshot, condition.set.members, value, foldsLocal(scope, condition.fact, value))
+      : undefined;
+  return found === undefined ? step : { ...step, ...found };
+}
+
+export interface Traced {
+  readonly stage: string;
+  readonly id: string;
+  readonly result: Tri | 'expired';
+  readonly effect?: string;
+  readonly monitor?: boolean;
+  readonly when?: readonly Condition[];
+  readonly unless?: readonly Condition[];
+}
+
+/** Writes a step down. Every condition is looked at, also those that the judgement could skip. */
+export function traceStep(scope: Scope, traced: Traced): void {
+  if (scope.trace === undefined) return;
+  const conditions = [
+    ...(traced.when ?? []).map((condition) => conditionStep(scope, 'when', condition)),
+    ...(traced.unless ?? []).map((condition) => conditionStep(scope, 'unless', condition)),
+  ];
+  scope.trace.push({
+    stage: traced.stage,
+    id: traced.id,
+    result: traced.result === 'expired' ? 'expired' : stepResult(traced.result),
+    effect: traced.result === YES || traced.result === UNKNOWN ? (traced.effect ?? '') : '',
+    monitor: traced.monitor ?? false,
+    conditions,
+  });
+}
