@@ -2,7 +2,10 @@
  * What the relay worker needs from the world: a queue, names, clocks, a way out. Implemented by `database`
  * (queue), and by the gateway (the rest); faked by nothing but a hand-moved clock in tests.
  */
-import type { AuditEvent } from '#audit';
+import type { AuditEvent, RecordedFacts, RecordedSnapshot } from '#audit';
+import type { ClientFault, RecipientResult, Reply } from '#smtp-core';
+import type { AttemptAnswer } from './attempt-outcome.js';
+import type { RouteDefinition } from './route.js';
 
 /** Content of a message: in memory, or a file in the spool. Octets are canonical CRLF, Received line included. */
 export type ContentSource =
@@ -74,7 +77,10 @@ export interface QueueStore {
    * node change; ids of the others are returned as `lost` (their outcome is discarded, a `delivery.lease-lost` event
    * is written instead).
    */
-  record(outcomes: readonly RecipientOutcome[], notices: readonly MessageToStore[]): Promise<{ readonly lost: readonly string[] }>;
+  record(
+    outcomes: readonly RecipientOutcome[],
+    notices: readonly MessageToStore[],
+  ): Promise<{ readonly lost: readonly string[] }>;
   /** Gives leases back unattempted: due at once for any node. Used on stop. */
   release(recipientIds: readonly string[]): Promise<void>;
   /** Makes rows due now for whoever claims first; used by "retry now". */
@@ -82,4 +88,110 @@ export interface QueueStore {
 
 export interface Clock {
   nowMs(): number;
+}
+
+/** An answer of the DNS. `none`: the name exists without such a record; `failed`: nobody knows (SERVFAIL, time-out). */
+export type DnsAnswer<T> =
+  | { readonly kind: 'found'; readonly values: readonly T[] }
+  | { readonly kind: 'none' }
+  | { readonly kind: 'no-domain' }
+  | { readonly kind: 'failed'; readonly message: string };
+
+export interface MxRecord {
+  /** Lower case, no final dot; '' is the root (null MX, RFC 7505). */
+  readonly exchange: string;
+  readonly priority: number;
+}
+
+export interface Resolver {
+  mx(domain: string): Promise<DnsAnswer<MxRecord>>;
+  /** Textual addresses, IPv4 before IPv6. */
+  addresses(host: string): Promise<DnsAnswer<string>>;
+}
+
+/** One address of one host: what a connection is made to. */
+export interface Target {
+  readonly host: string;
+  readonly address: string;
+  readonly port: number;
+  readonly localAddress?: string;
+}
+
+export interface OutboundMessage {
+  readonly sender: string;
+  readonly recipients: readonly string[];
+  readonly content: ContentSource;
+  readonly sizeBytes: number;
+  readonly body8bit: boolean;
+}
+
+/** A greeted connection. `send` never rejects; it may be called again before the last one settled. */
+export interface OutboundConnection {
+  readonly usable: boolean;
+  /** The next envelope can leave together with the content before it. */
+  readonly pipelining: boolean;
+  /** Transactions answered so far. */
+  readonly completed: number;
+  send(message: OutboundMessage): Promise<{ readonly recipients: readonly RecipientResult[] }>;
+  /** Politely, after what is on the wire. */
+  quit(): void;
+  destroy(): void;
+  onClose(listener: () => void): void;
+}
+
+export type ConnectResult =
+  | { readonly ok: true; readonly connection: OutboundConnection }
+  | { readonly ok: false; readonly fault: ClientFault; readonly reply?: Reply };
+
+/** Never rejects. */
+export interface Transport {
+  connect(target: Target): Promise<ConnectResult>;
+}
+
+export interface FileDelivery {
+  readonly message: QueuedMessage;
+  readonly recipients: readonly QueuedRecipient[];
+}
+
+/** Writes messages to files, durably; one answer per delivery, in order. `path` names what was written. Never rejects. */
+export interface FileStore {
+  deliver(
+    directory: string,
+    deliveries: readonly FileDelivery[],
+  ): Promise<readonly { readonly path: string; readonly answer: AttemptAnswer }[]>;
+}
+
+/** The live definition of a route, by the name that the queue stores. */
+export interface RouteSource {
+  route(name: string): { readonly definition: RouteDefinition; readonly revision: number } | undefined;
+}
+
+/** Where a bounce goes, as the live policy routes it: only to addresses this gateway would relay to. */
+export interface NoticeRouting {
+  readonly route: string;
+  /** After rewriting. */
+  readonly address: string;
+  readonly policyRevision: number;
+  readonly snapshot: RecordedSnapshot;
+  /** The rule that routed it. */
+  readonly by: string;
+  readonly facts: RecordedFacts;
+}
+
+/** What the worker needs besides queue and ways out. */
+export interface RelayEnvironment {
+  readonly clock: Clock;
+  /** [0, 1). */
+  random(): number;
+  newId(): string;
+  sha256Hex(bytes: Uint8Array): string;
+  /** Events that belong to no change of a queue row. */
+  appendEvents(events: readonly AuditEvent[]): void;
+  routeNotice(recipient: string): NoticeRouting | undefined;
+  /** The first octets of a content that is not in memory. */
+  readHead(content: ContentSource, maxBytes: number): Promise<Uint8Array>;
+  /** Is this address one of our own listeners? Loops are cut there. RFC 5321 s5.1. */
+  isSelf(host: string, address: string | undefined, port: number): boolean;
+  /** Problems of the machinery, not of mail: one line each. */
+  warn(message: string, error?: unknown): void;
 }

@@ -1,0 +1,96 @@
+/** The relay's way out over SMTP: smtp-net's client, with content read from memory or from the spool. */
+import { createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
+import type { ConnectResult, ContentSource, OutboundConnection, OutboundMessage, Target, Transport } from '#delivery';
+import { connectSmtp, SmtpConnectFault } from '#smtp-net';
+import type { SendResult, SmtpConnection, SmtpTimeouts } from '#smtp-net';
+
+export interface SmtpTransportOptions {
+  readonly heloName: string;
+  readonly timeouts?: Partial<SmtpTimeouts>;
+}
+
+const READ_BYTES = 65_536;
+
+export class SmtpTransport implements Transport {
+  readonly #options: SmtpTransportOptions;
+  readonly #aborting = new AbortController();
+
+  constructor(options: SmtpTransportOptions) {
+    this.#options = options;
+  }
+
+  async connect(target: Target): Promise<ConnectResult> {
+    try {
+      const connection = await connectSmtp({ ...target, ...this.#options, signal: this.#aborting.signal });
+      return { ok: true, connection: new KeptConnection(connection) };
+    } catch (error) {
+      if (!(error instanceof SmtpConnectFault)) throw error;
+      return { ok: false, fault: error.fault, ...(error.reply === undefined ? {} : { reply: error.reply }) };
+    }
+  }
+
+  /** Connections that are being made come back as failed; established ones are the worker's. */
+  abort(): void {
+    this.#aborting.abort();
+  }
+}
+
+class KeptConnection implements OutboundConnection {
+  readonly #connection: SmtpConnection;
+
+  constructor(connection: SmtpConnection) {
+    this.#connection = connection;
+  }
+
+  get usable(): boolean {
+    return this.#connection.usable;
+  }
+
+  get pipelining(): boolean {
+    return this.#connection.extensions.pipelining;
+  }
+
+  get completed(): number {
+    return this.#connection.completed;
+  }
+
+  send(message: OutboundMessage): Promise<SendResult> {
+    const { content, ...envelope } = message;
+    return this.#connection.send({ ...envelope, content: openContent(content) });
+  }
+
+  quit(): void {
+    void this.#connection.quit();
+  }
+
+  destroy(): void {
+    this.#connection.destroy();
+  }
+
+  onClose(listener: () => void): void {
+    this.#connection.onClose(listener);
+  }
+}
+
+function openContent(content: ContentSource): Uint8Array | AsyncIterable<Uint8Array> {
+  return content.kind === 'inline' ? content.bytes : readSpool(content.file);
+}
+
+/** Opens the file only when the first block is wanted: a transaction may end before its content is asked for. */
+async function* readSpool(file: string): AsyncIterable<Uint8Array> {
+  for await (const chunk of createReadStream(file, { highWaterMark: READ_BYTES })) yield chunk as Uint8Array;
+}
+
+/** The first octets of a content, for the header in a bounce. */
+export async function readContentHead(content: ContentSource, maxBytes: number): Promise<Uint8Array> {
+  if (content.kind === 'inline') return content.bytes.subarray(0, maxBytes);
+  const file = await open(content.file, 'r');
+  try {
+    const buffer = Buffer.alloc(maxBytes);
+    const { bytesRead } = await file.read(buffer, 0, maxBytes, 0);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await file.close();
+  }
+}

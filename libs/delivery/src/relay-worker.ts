@@ -1,0 +1,258 @@
+/**
+ * The relay: takes accepted messages — from the gateway's memory (`offer`) and from the queue (`claim`) — splits them by
+ * destination, and sees that every recipient's outcome is recorded. RFC 5321 s4.5.4. No sockets, no SQL, no Nest.
+ *
+ * INVARIANT (every lease ends): a recipient taken is either recorded, or released unattempted on stop; what a crash
+ * leaves behind comes back through its lease. Delivery is at least once: a next hop that accepted just before a crash
+ * gets the message again.
+ */
+import { AttemptReporter } from './attempt-report.js';
+import { ConnectionBudget } from './connection-budget.js';
+import { FileDestination } from './file-destination.js';
+import { HostHealth } from './host-health.js';
+import type { Job } from './job.js';
+import { jobsOf } from './message-jobs.js';
+import type { DestinedJob } from './message-jobs.js';
+import { OutcomeBatcher } from './outcome-batcher.js';
+import type {
+  FileStore,
+  QueuedMessage,
+  QueueStore,
+  RelayEnvironment,
+  Resolver,
+  RouteSource,
+  Transport,
+} from './ports.js';
+import { QueuePoller } from './queue-poller.js';
+import { outcomeOf } from './attempt-outcome.js';
+import { SmtpDestination } from './smtp-destination.js';
+
+export interface RelayOptions {
+  /** Our own name, in bounces. */
+  readonly hostname: string;
+  /** Content held in memory, at most; the poller leaves half of it to `offer`. */
+  readonly maxHeldBytes?: number;
+  /** Connections to all destinations together. */
+  readonly maxConnections?: number;
+  readonly pollIntervalMs?: number;
+  /** Recipients claimed at once. */
+  readonly claimLimit?: number;
+}
+
+export interface RelayPorts {
+  readonly queue: QueueStore;
+  readonly routes: RouteSource;
+  readonly resolver: Resolver;
+  readonly transport: Transport;
+  readonly files: FileStore;
+  readonly environment: RelayEnvironment;
+}
+
+export interface RelayFigures {
+  readonly jobs: number;
+  readonly heldBytes: number;
+  readonly destinations: number;
+  readonly outcomesPending: number;
+}
+
+const DEFAULTS = { maxHeldBytes: 64 * 1024 * 1024, maxConnections: 500, pollIntervalMs: 1_000, claimLimit: 500 };
+const SWEEP_MS = 1_000;
+/** Outcomes the database has not taken yet; beyond it no new mail is begun. */
+const MAX_PENDING_OUTCOMES = 20_000;
+const MAX_DESTINATIONS = 10_000;
+
+export class RelayWorker {
+  readonly #ports: RelayPorts;
+  readonly #limits: Required<Omit<RelayOptions, 'hostname'>>;
+  readonly #batcher: OutcomeBatcher;
+  readonly #reporter: AttemptReporter;
+  readonly #poller: QueuePoller;
+  readonly #health = new HostHealth();
+  readonly #budget: ConnectionBudget;
+  readonly #destinations = new Map<string, SmtpDestination | FileDestination>();
+  /** Destinations of an older policy that still have something in flight. */
+  readonly #outgoing = new Set<SmtpDestination | FileDestination>();
+  #returned: Job[] = [];
+  #heldBytes = 0;
+  #jobs = 0;
+  #sweeper: NodeJS.Timeout | undefined;
+  #stopping = false;
+  #idle: (() => void) | undefined;
+
+  constructor(options: RelayOptions, ports: RelayPorts) {
+    this.#ports = ports;
+    this.#limits = { ...DEFAULTS, ...options };
+    this.#budget = new ConnectionBudget(this.#limits.maxConnections);
+    const warn = (message: string, error?: unknown): void => ports.environment.warn(message, error);
+    this.#batcher = new OutcomeBatcher(ports.queue, warn);
+    this.#reporter = new AttemptReporter(ports.environment, this.#batcher, options.hostname);
+    this.#poller = new QueuePoller({
+      claim: () => ports.queue.claim(this.#limits.claimLimit),
+      take: (message) => this.#take(message),
+      hasRoom: () => this.#heldBytes < this.#limits.maxHeldBytes / 2 && this.#batcher.pending < MAX_PENDING_OUTCOMES,
+      warn,
+      intervalMs: this.#limits.pollIntervalMs,
+      fullClaim: this.#limits.claimLimit,
+    });
+  }
+
+  start(): void {
+    this.#poller.start();
+    this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS);
+  }
+
+  get figures(): RelayFigures {
+    return {
+      jobs: this.#jobs,
+      heldBytes: this.#heldBytes,
+      destinations: this.#destinations.size,
+      outcomesPending: this.#batcher.pending,
+    };
+  }
+
+  /** Would `offer` take a message of this size now? Ask before storing it, to store it leased or not. */
+  hasRoom(sizeBytes: number): boolean {
+    const fits = this.#heldBytes + sizeBytes <= this.#limits.maxHeldBytes;
+    return !this.#stopping && fits && this.#batcher.pending < MAX_PENDING_OUTCOMES;
+  }
+
+  /**
+   * A message that was just committed under this node's lease. False: not taken, its leases are given back by the worker
+   * and a poller will find it; the caller has nothing to do.
+   */
+  offer(message: QueuedMessage): boolean {
+    if (!this.hasRoom(message.content.kind === 'inline' ? message.sizeBytes : 0)) {
+      this.#release(message.recipients.map(({ id }) => id));
+      return false;
+    }
+    this.#take(message);
+    return true;
+  }
+
+  /** A hint that rows are due: "retry now", a notice, a published route. */
+  wake(): void {
+    this.#poller.wake();
+  }
+
+  /** Finishes what is in flight within `graceMs`, gives back everything else, and records every outcome. */
+  async stop(graceMs: number): Promise<void> {
+    if (this.#stopping) return;
+    this.#stopping = true;
+    clearInterval(this.#sweeper);
+    const deadline = setTimeout(() => this.#abort(), graceMs);
+    const claimed = await this.#poller.stop();
+    const ids = claimed.flatMap((message) => message.recipients.map(({ id }) => id));
+    for (const destination of this.#destinations.values()) for (const job of destination.stop()) this.#return(job);
+    if (this.#jobs > 0) await new Promise<void>((resolve) => (this.#idle = resolve));
+    await this.#reporter.settled();
+    await this.#batcher.drain();
+    clearTimeout(deadline);
+    await this.#giveBack([...ids, ...this.#returned.flatMap((job) => job.recipients.map(({ id }) => id))]);
+  }
+
+  #abort(): void {
+    for (const destination of [...this.#destinations.values(), ...this.#outgoing]) destination.abort();
+    this.#batcher.abandon();
+  }
+
+  async #giveBack(recipientIds: readonly string[]): Promise<void> {
+    if (recipientIds.length === 0) return;
+    try {
+      await this.#ports.queue.release(recipientIds);
+    } catch (error) {
+      this.#ports.environment.warn(
+        `leases of ${recipientIds.length} recipients cannot be given back, they lapse`,
+        error,
+      );
+    }
+  }
+
+  #release(recipientIds: readonly string[]): void {
+    void this.#giveBack(recipientIds).then(() => this.#poller.wake());
+  }
+
+  #take(message: QueuedMessage): void {
+    for (const destined of jobsOf(message, this.#ports.routes)) {
+      this.#jobs += 1;
+      this.#heldBytes += destined.job.heldBytes;
+      this.#place(destined);
+    }
+  }
+
+  #place(destined: DestinedJob): void {
+    const { definition, job, key } = destined;
+    if (definition === undefined) {
+      const fault = { enhanced: '4.3.5', message: `no route is named ${job.route.name}`, progress: 'none' as const };
+      const outcome = outcomeOf({ stage: 'policy', fault });
+      const results = job.recipients.map((recipient) => ({ recipient, stage: 'policy' as const, outcome }));
+      this.#reporter.report(job, { host: '', startedAtMs: this.#ports.environment.clock.nowMs() }, results);
+      this.#ended(job);
+      return;
+    }
+    let destination = this.#destinations.get(key);
+    if (destination !== undefined && destination.definition !== definition) {
+      destination = this.#replace(destination, destined);
+    }
+    destination ??= this.#open(destined);
+    destination.add(job);
+  }
+
+  /** The policy changed the route: what waits follows the new definition, what is in flight ends by the old one. */
+  #replace(old: SmtpDestination | FileDestination, destined: DestinedJob): SmtpDestination | FileDestination {
+    const waiting = old.stop();
+    this.#outgoing.add(old);
+    const destination = this.#open(destined);
+    for (const job of waiting) destination.add({ ...job, route: destined.job.route, tried: new Set() });
+    return destination;
+  }
+
+  #open({ definition, key, domain }: DestinedJob): SmtpDestination | FileDestination {
+    if (definition === undefined) throw new Error('broken invariant: a destination needs a route');
+    const { environment, files, resolver, transport } = this.#ports;
+    const callbacks = { jobEnded: (job: Job) => this.#ended(job), jobReturned: (job: Job) => this.#jobReturned(job) };
+    const destination =
+      definition.kind === 'file'
+        ? new FileDestination(key, definition, { environment, files, reporter: this.#reporter, ...callbacks })
+        : new SmtpDestination(key, definition, domain, {
+            environment,
+            resolver,
+            transport,
+            health: this.#health,
+            budget: this.#budget,
+            reporter: this.#reporter,
+            ...callbacks,
+          });
+    this.#destinations.set(key, destination);
+    return destination;
+  }
+
+  #jobReturned(job: Job): void {
+    this.#return(job);
+  }
+
+  /** Not attempted: its leases go back, at once when the worker goes on and with the others when it stops. */
+  #return(job: Job): void {
+    if (this.#stopping) this.#returned.push(job);
+    else this.#release(job.recipients.map(({ id }) => id));
+    this.#ended(job);
+  }
+
+  #ended(job: Job): void {
+    this.#jobs -= 1;
+    this.#heldBytes -= job.heldBytes;
+    if (this.#jobs === 0) this.#idle?.();
+    if (this.#jobs === 0 || this.#heldBytes < this.#limits.maxHeldBytes / 4) this.#poller.roomAgain();
+  }
+
+  #sweep(): void {
+    const nowMs = this.#ports.environment.clock.nowMs();
+    for (const destination of this.#outgoing) if (destination.jobs === 0) this.#outgoing.delete(destination);
+    for (const [key, destination] of this.#destinations) {
+      destination.sweep(nowMs);
+      if (this.#destinations.size > MAX_DESTINATIONS && destination.jobs === 0) {
+        destination.stop();
+        this.#destinations.delete(key);
+      }
+    }
+  }
+}
