@@ -27,9 +27,12 @@ export class CreateApiKeyAndNode1763800000005 implements MigrationInterface {
         started_at timestamptz not null default now(),
         alive_until timestamptz not null,
         stopped_at timestamptz,
+        policy_revision integer,
+        policy_digest text,
         constraint node_pkey primary key (id)
       )`);
     await runner.query(`create index node_running_idx on node (name) where stopped_at is null`);
+    await runner.query(`comment on column node.policy_revision is 'policy it judges by, as it last said'`);
     await runner.query(`comment on table node is 'one row per start of a gateway: its id owns leases in queue'`);
     await runner.query(
       `comment on column node.stopped_at is 'set on an orderly stop, or when its leases were taken over'`,

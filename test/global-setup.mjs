@@ -1,4 +1,4 @@
-// One PostgreSQL for the whole run of the tests: real, but without fsync, since nothing outlives the run. A start takes a second.
+// One PostgreSQL for the whole run of the tests, as safe as the real one: the product refuses a server without fsync.
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ export default async function setUp() {
   const dataDir = mkdtempSync(join(tmpdir(), 'postern-test-'));
   const server = await startEmbeddedPostgres({
     dataDir,
-    settings: { fsync: 'off', full_page_writes: 'off', shared_buffers: '128MB', max_connections: '200' },
+    settings: { shared_buffers: '128MB', max_connections: '200', max_wal_size: '2GB' },
   });
   process.env.TEST_DATABASE_URL = server.url;
   globalThis.posternTestServer = { server, dataDir };

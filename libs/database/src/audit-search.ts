@@ -82,13 +82,14 @@ export class AuditSearch {
     };
   }
 
-  /** Events newest first. Fast by transaction or session; by kind it walks the days back. */
+  /** Events newest first. Fast by transaction, session, or kinds that are not about mail; other kinds walk the days back. */
   async events(given: EventQuery): Promise<Page<StoredEvent>> {
     const limit = Math.min(given.limit ?? DEFAULT_LIMIT, MOST);
     const found = await searchWindows<FoundRow>(this.#pool, { ...given, limit }, async (window) => {
       const where = new Conditions();
       within(where, window);
       if (given.kinds !== undefined) where.add('t.kind = any($)', given.kinds);
+      if (given.kinds?.every(isOperation) === true) where.add('t.session_id is null and t.transaction_id is null');
       if (given.transactionId !== undefined) where.add('t.transaction_id = $', given.transactionId);
       if (given.sessionId !== undefined) where.add('t.session_id = $', given.sessionId);
       const text = `select t.id as cursor, ${EVENT_COLUMNS} from audit_event t where ${where.text} order by t.id desc limit ${window.limit}`;
@@ -107,6 +108,11 @@ export class AuditSearch {
     });
     return rows[0] === undefined ? undefined : storedEvent(rows[0]);
   }
+}
+
+/** Events apart from mail have an index of their own by kind. */
+function isOperation(kind: string): boolean {
+  return /^(policy|list|api-key|gateway|audit)\./.test(kind) || kind === 'queue.taken-over';
 }
 
 function within(where: Conditions, { from, to }: SearchWindow): void {

@@ -3,7 +3,7 @@ export type { AuditSearch } from './audit-search.js';
 export { connectionTarget, type ConnectionTarget, type DatabaseSettings } from './database-config.js';
 export type { EntriesToAdd, ListChangeContext, ListChangeResult, ListChanges, ListStore } from './list-store.js';
 export { idFloor, idTimeMs, newId } from './new-id.js';
-export type { GatewayNode, JoinedNode, NodeStore } from './node-store.js';
+export type { JoinedNode, NodeStore } from './node-store.js';
 export { openDatabase, type Database } from './open-database.js';
 export { OperationalError, type OperationalCode } from './operational-error.js';
 export type {
@@ -16,4 +16,5 @@ export type {
 export type { QueueInspection, QueueQuery } from './queue-inspection.js';
 export { isCursor } from './search-windows.js';
 export type * from './types.js';
+export type { NodeStatus as GatewayNode } from './types.js';
 export type { HealthListener, NotificationHandler } from './watch.js';

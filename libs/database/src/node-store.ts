@@ -40,16 +40,6 @@ const FREE_STRAYS = `
   update queue q set owner = null, next_attempt_at = now(), takeovers = q.takeovers + 1
   from node n where q.owner = n.id and n.stopped_at is not null`;
 
-/** A gateway by its newest start. */
-export interface GatewayNode {
-  readonly name: string;
-  readonly startedAt: Date;
-  /** Whether it beat in time and did not stop. */
-  readonly alive: boolean;
-  /** When it stopped, or was found dead. */
-  readonly stoppedAt?: Date;
-}
-
 /** Names seen within a day; the newest incarnation of each. */
 const LIST = `
   select distinct on (name) id, name, started_at, stopped_at, policy_revision, policy_digest,
@@ -69,8 +59,6 @@ interface NodeRow {
 
 export interface NodeOptions {
   readonly pool: Pool;
-  /** For list(). */
-  readonly pool: Pool;
   readonly config: DatabaseConfig;
   readonly watch: Watch;
   readonly append: (events: readonly AuditEvent[]) => void;
@@ -89,23 +77,6 @@ export class NodeStore {
   /** This process's incarnation, null before join(). */
   get owner(): number | null {
     return this.#current?.nodeId ?? null;
-  }
-
-  /** Every gateway that ever started, by name. */
-  async list(): Promise<readonly GatewayNode[]> {
-    const { rows } = await query<{ name: string; started_at: Date; alive: boolean; stopped_at: Date | null }>(
-      this.#options.pool,
-      {
-        text: `select distinct on (name) name, started_at, stopped_at, stopped_at is null and alive_until > now() as alive
-               from node order by name, id desc`,
-      },
-    );
-    return rows.map((row) => ({
-      name: row.name,
-      startedAt: row.started_at,
-      alive: row.alive,
-      ...(row.stopped_at === null ? {} : { stoppedAt: row.stopped_at }),
-    }));
   }
 
   /**

@@ -42,7 +42,7 @@ export interface Database {
     /** Resolves when everything appended so far is committed; rejects when the database is away. */
     flush(): Promise<void>;
   };
-  readonly queue: QueueStore & Pick<QueueInspection, 'status' | 'list' | 'stillQueued' | 'retryNow'>;
+  readonly queue: QueueStore & Pick<QueueInspection, 'status' | 'entries' | 'stillQueued' | 'retryNow'>;
   readonly policies: PolicyStore;
   readonly lists: ListStore;
   readonly apiKeys: ApiKeyStore;
@@ -122,7 +122,7 @@ export async function openDatabase(settings: DatabaseSettings): Promise<Database
       record: (outcomes, notices) => queue.record(outcomes, notices),
       release: (ids) => queue.release(ids),
       status: () => inspection.status(),
-      list: (given) => inspection.list(given),
+      entries: (given) => inspection.entries(given),
       stillQueued: (ids) => inspection.stillQueued(ids),
       retryNow: (ids) => inspection.retryNow(ids),
     },

@@ -33,6 +33,8 @@ export interface ReleaseToPublish {
 }
 
 export interface DocumentToPublish extends Omit<ReleaseToPublish, 'revision'> {
+  /** Who wrote it; the actor unless given. */
+  readonly author?: string;
   readonly source: string;
   readonly digest: string;
 }
@@ -79,7 +81,7 @@ export class PolicyStore {
       await lockPolicy(session, given.policy ?? MAIN);
       const live = await liveRevision(session, given.policy ?? MAIN);
       if (isStale(given.expected, live)) return { ok: false, fault: 'stale', live };
-      const { revision } = await save(session, { ...change, source, digest, author: given.actor });
+      const { revision } = await save(session, { ...change, source, digest, author: given.author ?? given.actor });
       return release(session, { ...change, revision: revision.revision });
     });
   }
@@ -142,52 +144,6 @@ function cursor(after: string | undefined): number {
 /** Serializes writers of one policy; released at the end of the transaction. */
 async function lockPolicy({ manager }: OrmSession, policy: string): Promise<void> {
   await manager.query(`select pg_advisory_xact_lock(hashtextextended('postern.policy.' || $1, 0))`, [policy]);
-}
-
-async function liveRevision({ manager, entities }: OrmSession, policy: string): Promise<number | undefined> {
-  return (await manager.findOne(entities.policyRelease, { where: { policy }, order: { id: 'DESC' } }))?.revision;
-}
-
-function isStale({ expected }: Pick<ReleaseToPublish, 'expected'>, live: number | undefined): boolean {
-  return expected !== undefined && expected !== (live ?? 0);
-}
-
-/** Under the policy's lock. */
-async function save(
-  { manager, entities }: OrmSession,
-  policy: string,
-  given: RevisionToSave,
-): Promise<{ readonly revision: PolicyRevision; readonly saved: boolean }> {
-  const { policyRevision } = entities;
-  const newest = await manager.findOne(policyRevision, { where: { policy }, order: { revision: 'DESC' } });
-  if (newest?.digest === given.digest) return { revision: revisionOf(newest), saved: false };
-  const { source, digest, author, reason = null } = given;
-  const revision = (newest?.revision ?? 0) + 1;
-  const saved = await manager.save(
-    manager.create(policyRevision, { policy, revision, source, digest, author, reason }),
-  );
-  return { revision: revisionOf(saved), saved: true };
-}
-
-/** Under the policy's lock. */
-async function release(
-  session: OrmSession,
-  given: ReleaseToPublish & { readonly policy: string },
-  live: number | undefined,
-): Promise<PublishResult> {
-  const { manager, entities } = session;
-  const { policy, revision, actor, reason = null } = given;
-  const found = await manager.findOne(entities.policyRevision, {
-    select: { digest: true },
-    where: { policy, revision },
-  });
-  if (found === null) return { ok: false, fault: 'no-such-revision' };
-  const saved = await manager.save(
-    manager.create(entities.policyRelease, { policy, revision, actor, reason, previous: live ?? null }),
-  );
-  await writePublished(session, given, found.digest, live);
-  await manager.query('select pg_notify($1, $2)', [POLICY_CHANNEL, `${policy} ${revision}`]);
-  return { ok: true, release: releaseOf(saved) };
 }
 
 async function liveRevision({ manager, entities }: OrmSession, policy: string): Promise<number | undefined> {

@@ -89,6 +89,24 @@ export class QueueInspection {
     return { data, ...(rows.length > limit && last !== undefined ? { next: `${last.messageId} ${last.id}` } : {}) };
   }
 
+  /** Of these messages, those with a recipient still in the queue. */
+  async stillQueued(messageIds: readonly string[]): Promise<ReadonlySet<string>> {
+    const { rows } = await query<{ message_id: string }>(this.#pool, {
+      text: 'select distinct message_id from queue where message_id = any($1::uuid[])',
+      values: [uuidArray(messageIds)],
+    });
+    return new Set(rows.map((row) => row.message_id));
+  }
+
+  /** Of these ids, those of messages that were committed and are still kept. */
+  async committed(messageIds: readonly string[]): Promise<ReadonlySet<string>> {
+    const { rows } = await query<{ id: string }>(this.#pool, {
+      text: 'select id from message where id = any($1::uuid[])',
+      values: [uuidArray(messageIds)],
+    });
+    return new Set(rows.map((row) => row.id));
+  }
+
   /** Makes waiting recipients of these messages due now; returns how many. Leased and held ones stay as they are. */
   async retryNow(messageIds: readonly string[]): Promise<number> {
     const { rowCount } = await query(this.#pool, {

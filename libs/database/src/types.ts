@@ -117,6 +117,18 @@ export interface QueueStatus {
   readonly routes: readonly { readonly route: string; readonly recipients: number; readonly due: number }[];
 }
 
+export interface NodeStatus {
+  /** Incarnation: owner of leases. */
+  readonly nodeId: number;
+  readonly name: string;
+  readonly alive: boolean;
+  readonly startedAt: Date;
+  readonly stoppedAt?: Date;
+  /** Policy it judges by. */
+  readonly revision?: number;
+  readonly digest?: string;
+}
+
 export interface PolicyRevision {
   readonly policy: string;
   readonly revision: number;
