@@ -18,7 +18,7 @@ export async function ensurePolicy(
   const source = await readText(file).catch(() => {
     throw new FirstPolicyRefused(`the first policy cannot be read: ${file}; POSTERN_FIRST_POLICY names another file`);
   });
-  const result = check(source, file);
+  const result = check(source);
   if (!result.ok) {
     const lines = result.findings
       .filter((finding) => finding.severity === 'blocks')
@@ -37,7 +37,7 @@ async function publishFirst(database: Database, source: string): Promise<void> {
     policy: POLICY_NAME,
     source,
     digest: policyDigest(source),
-    author: 'setup',
+    actor: 'setup',
     reason: 'first start',
     expected: 0,
   });

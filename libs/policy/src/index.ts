@@ -40,5 +40,3 @@ export type {
   Verdict,
 } from './types.js';
 export { FACTS, type FactDefinition, type FactType } from './vocabulary.js';
-/** The text of a document as plain values; `check` says whether they are a policy. */
-export { readText, type ReadResult } from './read-yaml.js';

@@ -30,6 +30,7 @@ async function authenticate(request: Request, key: string, database: DatabaseAcc
       context.principal = { keyId: found.id, name: found.name, role: found.role };
     }
   } catch (fault) {
+    if (!(fault instanceof Error)) throw fault;
     context.authenticationFault = fault; // a public route answers all the same
   }
 }

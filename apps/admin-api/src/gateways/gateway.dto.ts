@@ -9,7 +9,7 @@ export class GatewayDto {
 
   @ApiPropertyOptional({
     type: 'integer',
-    description: 'Policy revision it loaded last; absent for a gateway that does not run.',
+    description: 'Policy revision it loaded last.',
   })
   revision?: number;
 

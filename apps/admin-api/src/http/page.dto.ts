@@ -18,7 +18,7 @@ export class PageQuery {
   @IsInt()
   @Min(1)
   @Max(MAX_PAGE)
-  limit: number = 100;
+  limit = 100;
 
   @ApiPropertyOptional({
     type: String,

@@ -15,7 +15,7 @@ interface RequestContext {
   readonly trace: string;
   principal?: Principal;
   /** Why it could not be found out who asks. */
-  authenticationFault?: unknown;
+  authenticationFault?: Error;
   /** Raw body, well-formed UTF-8, no byte order mark; absent when there was none. */
   text?: string;
 }

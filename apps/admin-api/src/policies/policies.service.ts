@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { LivePolicy, PolicyRevision, PublishResult } from '#database';
-import { readText, type Finding } from '#policy';
+import { readPolicy, type Finding } from '#policy';
 import { DatabaseAccess } from '../database-access.js';
 import { checkPrecondition, stale, type Precondition } from '../http/conditional.js';
 import { readCursor, writeCursor } from '../http/page.js';
@@ -88,7 +88,7 @@ export class PoliciesService {
       policy: POLICY_NAME,
       source: change.source,
       digest,
-      author: change.actor,
+      actor: change.actor,
       expected: live?.revision ?? 0,
       ...(change.reason !== undefined && { reason: change.reason }),
     });
@@ -190,6 +190,6 @@ function withSource(revision: PolicyRevision, live: boolean): RevisionDto {
 
 /** The source as a JSON document; null for one that this version cannot read any more. */
 function documentOf(source: string): unknown {
-  const read = readText(source);
-  return read.ok ? read.value : null;
+  const read = readPolicy(source);
+  return read.ok ? read.document : null;
 }

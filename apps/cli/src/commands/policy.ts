@@ -66,7 +66,7 @@ export function policyCommands(program: Command, context: CommandContext): void 
 function checkFiles(context: CommandContext, files: readonly string[], quiet: boolean): void {
   const results = files.map((file) => {
     const text = context.read(file);
-    return { file, text, result: check(text, file) };
+    return { file, text, result: check(text) };
   });
   if (context.json()) {
     const answer = results.map(({ file, result }) => ({ file, ok: result.ok, findings: result.findings }));
