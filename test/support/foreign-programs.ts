@@ -2,9 +2,8 @@
  * Programs that nobody here wrote, and what to do when one is not installed: its tests are skipped, and say so on the
  * terminal with the Debian package that would let them run.
  */
-import { accessSync, constants } from 'node:fs';
-import { delimiter, join } from 'node:path';
 import { describe } from '@jest/globals';
+import { programPath } from './program-path.js';
 
 const PACKAGE_OF = {
   swaks: 'swaks',
@@ -16,12 +15,6 @@ const PACKAGE_OF = {
 
 export type ForeignProgram = keyof typeof PACKAGE_OF;
 export type Availability = { readonly ok: true } | { readonly ok: false; readonly why: string };
-
-/** Absolute path of a program, also where an ordinary user's PATH does not look; undefined when it is not installed. */
-export function programPath(program: string): string | undefined {
-  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin'];
-  return folders.map((folder) => join(folder, program)).find(isExecutable);
-}
 
 export function available(...programs: readonly ForeignProgram[]): Availability {
   const missing = programs.filter((program) => programPath(program) === undefined);
@@ -43,13 +36,4 @@ export function availableAsRoot(...programs: readonly ForeignProgram[]): Availab
 export function describeIf(availability: Availability, name: string, body: () => void): void {
   if (!availability.ok) process.stderr.write(`SKIPPED: ${name}: ${availability.why}\n`);
   (availability.ok ? describe : describe.skip)(name, body);
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -8,7 +8,7 @@ import type { ChildProcess } from 'node:child_process';
 import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort } from './free-port.js';
-import { programPath } from './foreign-programs.js';
+import { programPath } from './program-path.js';
 import { runProgram } from './run-program.js';
 import { canConnect } from './smtp-sink.js';
 import { HopelessError, waitFor } from './wait.js';

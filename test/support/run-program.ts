@@ -1,6 +1,6 @@
 /** Runs one foreign program to its end and gives back everything it said. */
 import { spawn } from 'node:child_process';
-import { programPath } from './foreign-programs.js';
+import { programPath } from './program-path.js';
 
 export interface ProgramResult {
   readonly code: number | null;

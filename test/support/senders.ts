@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import nodemailer from 'nodemailer';
 import { runProgram } from './run-program.js';
+import { stuffed } from './smtp-dialog.js';
 
 export interface OutgoingMail {
   readonly host?: string;
@@ -82,12 +83,6 @@ export const sendByNodemailer: Sender = async (mail) => {
     transport.close();
   }
 };
-
-/** RFC 5321 s4.5.2, and the end of the content. */
-export function stuffed(content: Buffer): Buffer {
-  const text = content.toString('latin1').replace(/^\./gm, '..');
-  return Buffer.from(`${text}${text === '' || text.endsWith('\r\n') ? '' : '\r\n'}.\r\n`, 'latin1');
-}
 
 function withLf(content: Buffer): Buffer {
   return Buffer.from(content.toString('latin1').replaceAll('\r\n', '\n'), 'latin1');

@@ -5,7 +5,6 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
-import { stuffed } from './senders.js';
 
 export interface DialogOptions {
   readonly host?: string;
@@ -129,4 +128,10 @@ export class SmtpDialog {
       };
     });
   }
+}
+
+/** RFC 5321 s4.5.2, and the end of the content. */
+export function stuffed(content: Buffer): Buffer {
+  const text = content.toString('latin1').replace(/^\./gm, '..');
+  return Buffer.from(`${text}${text === '' || text.endsWith('\r\n') ? '' : '\r\n'}.\r\n`, 'latin1');
 }

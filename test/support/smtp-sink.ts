@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import { chmodSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { programPath } from './foreign-programs.js';
+import { programPath } from './program-path.js';
 import { freePort } from './free-port.js';
 import { HopelessError, waitFor } from './wait.js';
 
