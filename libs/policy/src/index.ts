@@ -12,7 +12,7 @@ export { check, compile, readPolicy, type ReadPolicyResult } from './compile.js'
 export type { CompiledPolicy, CompileResult } from './compiled.js';
 export { policyJsonSchema, type PolicyDocument } from './document.js';
 export { explainTransaction, type Explanation } from './explain.js';
-export { judgeConnect, judgeHelo, judgeMail, judgeRecipient, decideTransaction } from './judge.js';
+export { decideTransaction, judgeConnect, judgeHelo, judgeMail, judgeNotice, judgeRecipient } from './judge.js';
 export { checkListEntry, type ListEntryResult } from './list-entry.js';
 export { renderVocabulary } from './render-vocabulary.js';
 export { runTests, type TestResult } from './run-tests.js';

@@ -53,6 +53,21 @@ export function judgeRecipient(snapshot: Snapshot, facts: Facts, earlier?: Decis
   return judgeRecipientIn(scope, earlier ?? judgeMail(snapshot, facts));
 }
 
+/**
+ * Where mail of our own making goes (a bounce to the sender of failed mail): rewriting and routing, nothing else. The
+ * right to send it is the gateway's own, so no client, rule or relay right is asked for; client facts are absent.
+ */
+export function judgeNotice(snapshot: Snapshot, facts: Facts): RecipientDecision {
+  const scope = new Scope(snapshot, facts);
+  placePostmaster(scope);
+  const address = typeof scope.recipient === 'string' ? scope.recipient : '';
+  if (addressFault(address) !== undefined) {
+    return recipientDecision(scope, refuse('reject', 'builtin/bad-recipient', REPLIES.badRecipient, 'now'));
+  }
+  rewrite(scope);
+  return recipientDecision(scope, routeOutcome(scope, ACCEPTED));
+}
+
 /** Decides a whole transaction from its facts; with `steps`, also says how. */
 export function decideTransaction(
   snapshot: Snapshot,
@@ -162,7 +177,10 @@ function judgeRecipientIn(scope: Scope, earlier: Decision): RecipientDecision {
   scope.client = earlier.client === 'none' ? undefined : earlier.client;
   scope.tags.push(...earlier.tags);
   placePostmaster(scope);
-  const outcome = recipientOutcome(scope, earlier);
+  return recipientDecision(scope, recipientOutcome(scope, earlier));
+}
+
+function recipientDecision(scope: Scope, outcome: Outcome & { readonly route?: string }): RecipientDecision {
   const { route, ...rest } = outcome;
   const shared = {
     ...decision(scope, { ...rest, answer: 'now' }),
