@@ -11,7 +11,7 @@ export class QueueService {
 
   async list(search: QueueSearch): Promise<QueuePageDto> {
     const after = readCursor(search.after, isQueuePosition);
-    const page = await this.database.current.queue.list({
+    const page = await this.database.current.queue.entries({
       limit: search.limit,
       ...(search.route !== undefined && { route: search.route }),
       ...(after !== undefined && { after }),
