@@ -1,0 +1,219 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chownSync, existsSync, readFileSync, statSync } from 'node:fs';
+import { createServer, connect, type AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { reaches } from '../../scripts/lib/postgres-place.mjs';
+import { isAlive, listProcesses } from '../support/processes.js';
+import { launch, PROJECT, RunningPostern, startThatFails } from '../support/running-postern.js';
+import { testPolicy } from '../support/test-policy.js';
+import { waitFor } from '../support/wait.js';
+import { Workspace } from '../support/workspace.js';
+
+const NOBODY = { uid: 65534, gid: 65534 };
+const project = process.env['POSTERN_UNDER_TEST'] ?? PROJECT;
+const asAnyoneElse = process.getuid?.() === 0 && reaches(NOBODY, join(project, 'scripts')) ? it : it.skip;
+const FIRST_ANSWER_MS = 10_000;
+
+let workspace: Workspace;
+const policy = testPolicy();
+
+beforeAll(() => {
+  workspace = new Workspace('postern-start');
+});
+
+afterAll(async () => {
+  await workspace.close();
+});
+
+const begin = async (name: string, env: Record<string, string> = {}): Promise<RunningPostern> =>
+  workspace.use(await RunningPostern.start({ dataDir: workspace.path(name), policy, env }));
+
+async function greeting(port: number): Promise<string> {
+  const socket = connect({ host: '127.0.0.1', port });
+  socket.setTimeout(FIRST_ANSWER_MS, () => socket.destroy());
+  try {
+    const [chunk] = (await once(socket, 'data')) as [Buffer];
+    return chunk.toString();
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** Whatever belongs to an installation has its directory in its command line or is a child of the supervisor. */
+const leftovers = (name: string): string[] =>
+  listProcesses()
+    .filter(({ command }) => command.includes(workspace.path(name)))
+    .map(({ command }) => command);
+
+function runFile(name: string): { smtp: { port: number }[]; pid: number } {
+  return JSON.parse(readFileSync(workspace.path(name, 'run.json'), 'utf8')) as {
+    smtp: { port: number }[];
+    pid: number;
+  };
+}
+
+describe('npm start', () => {
+  it('is ready with addresses and a key, stops without a trace, and starts again within five seconds', async () => {
+    const first = await begin('again');
+    expect(await greeting(first.port('inside'))).toMatch(/^220 /);
+    expect(statSync(workspace.path('again/admin-key')).mode & 0o777).toBe(0o600);
+    expect(runFile('again')).toMatchObject({ pid: first.pid, smtp: [{ port: first.port('inside') }] });
+    await first.stop();
+    expect(first.exitCode).toBe(0);
+    expect(leftovers('again')).toEqual([]);
+    for (const name of ['run.json', 'processes.json', 'supervisor.lock'])
+      expect(existsSync(workspace.path('again', name))).toBe(false);
+
+    const second = await begin('again');
+    expect(second.startedInMs).toBeLessThan(5000);
+    await second.stop();
+  }, 120_000);
+
+  it('takes Ctrl-C more than once, and finishes in order', async () => {
+    const running = await begin('ctrl-c');
+    for (const signal of ['SIGINT', 'SIGINT', 'SIGTERM'] as const) process.kill(running.pid, signal);
+    await waitFor('the supervisor to end', () => running.exitCode !== null);
+    expect(running.exitCode).toBe(0);
+    expect(leftovers('ctrl-c')).toEqual([]);
+    expect(readFileSync(workspace.path('ctrl-c/postgres.log'), 'utf8')).toContain('database system is shut down');
+  }, 60_000);
+
+  it('leaves nothing behind when it is stopped while it starts', async () => {
+    for (const word of ['starting PostgreSQL', 'preparing the database', 'starting the gateway']) {
+      const { child, said } = launch({ dataDir: workspace.path('early'), policy });
+      await waitFor(word, () => said().includes(word));
+      child.kill('SIGTERM');
+      await waitFor('the supervisor to end', () => child.exitCode !== null);
+      expect({ word, code: child.exitCode, said: said() }).toMatchObject({ code: 0 });
+      expect(leftovers('early')).toEqual([]);
+    }
+  }, 120_000);
+
+  it('starts each of its processes again when it is killed', async () => {
+    const running = await begin('crash');
+    for (const name of ['gateway', 'admin-api', 'postgres'] as const) {
+      const before = running.processId(name);
+      running.signal(name, 'SIGKILL');
+      await waitFor(`${name} to run again`, () => {
+        const now = running.processId(name);
+        return now !== undefined && now !== before;
+      });
+    }
+    await waitFor('a greeting', async () => (await greeting(runFile('crash').smtp[0]?.port ?? 0)).startsWith('220 '));
+    expect(running.output()).toMatch(/gateway ended \(SIGKILL\); starting it again/);
+    await running.stop();
+    expect(running.exitCode).toBe(0);
+    expect(leftovers('crash')).toEqual([]);
+  }, 120_000);
+
+  it('begins where a killed supervisor ended: its children stop, its PostgreSQL is used again', async () => {
+    const first = await begin('killed');
+    const [gateway, postgres] = [first.processId('gateway'), first.processId('postgres')];
+    process.kill(first.pid, 'SIGKILL');
+    const second = await begin('killed');
+    expect(isAlive(gateway ?? 0)).toBe(false);
+    expect(second.processId('postgres')).toBe(postgres);
+    expect(second.output()).toContain('using it');
+    expect(await greeting(second.port('inside'))).toMatch(/^220 /);
+    await second.stop();
+    expect(leftovers('killed')).toEqual([]);
+  }, 120_000);
+
+  it('names the process that already runs on the same data', async () => {
+    const running = await begin('locked');
+    const { code, said } = await startThatFails({ dataDir: workspace.path('locked'), policy });
+    expect(code).toBe(1);
+    expect(said).toContain(`process ${String(running.pid)} already runs on ${workspace.path('locked')}`);
+    expect(await greeting(running.port('inside'))).toMatch(/^220 /);
+    await running.stop();
+  }, 60_000);
+
+  it('runs twice side by side', async () => {
+    const [one, two] = await Promise.all([begin('one'), begin('two')]);
+    expect(one.port('inside')).not.toBe(two.port('inside'));
+    for (const running of [one, two]) expect(await greeting(running.port('inside'))).toMatch(/^220 /);
+    await one.stop();
+    expect(await greeting(two.port('inside'))).toMatch(/^220 /);
+    await two.stop();
+  }, 120_000);
+
+  asAnyoneElse(
+    'runs for an ordinary user in a directory of mode 0700',
+    async () => {
+      const home = workspace.makeFolder('home');
+      chownSync(home, NOBODY.uid, NOBODY.gid);
+      const args = [join(project, 'scripts/start.mjs'), '--json', '--api-port', '0', '--data-dir', join(home, 'data')];
+      const policyFile = workspace.path('again.policy.yaml');
+      const child = spawn(process.execPath, [...args, '--policy', policyFile], { ...NOBODY, cwd: '/', stdio: 'pipe' });
+      let out = '';
+      let said = '';
+      child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
+      child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
+      await waitFor('it to be ready', () => out.endsWith('\n') || child.exitCode !== null, { deadlineMs: 60_000 });
+      expect({ out, said }).toMatchObject({ out: expect.stringMatching(/^\{.*\}\n$/) });
+      const { smtp } = JSON.parse(out) as { smtp: { port: number }[] };
+      expect(await greeting(smtp[0]?.port ?? 0)).toMatch(/^220 /);
+      child.kill('SIGTERM');
+      await waitFor('it to stop', () => child.exitCode !== null);
+      expect(child.exitCode).toBe(0);
+    },
+    120_000,
+  );
+});
+
+describe('npm start refuses', () => {
+  const refused = async (name: string, more: Partial<Parameters<typeof startThatFails>[0]> = {}): Promise<string> => {
+    const { code, said } = await startThatFails({ dataDir: workspace.path(name), policy, ...more });
+    expect({ code, said }).toMatchObject({ code: 1 });
+    expect(said).not.toMatch(/^ {4}at /m); // a sentence, never a stack
+    expect(leftovers(name)).toEqual([]);
+    return said;
+  };
+
+  it('an unknown option', async () => {
+    const child = spawn(process.execPath, [join(project, 'scripts/start.mjs'), '--jsn'], { stdio: 'pipe' });
+    let said = '';
+    child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
+    const [code] = (await once(child, 'close')) as [number];
+    expect(code).toBe(1);
+    expect(said).toMatch(/unknown option `--jsn`; expected --json/);
+  });
+
+  it('a wrong environment variable, by name, without its value', async () => {
+    expect(await refused('variable', { env: { GATEWAY_LOG_LEVEL: 'chatty-secret' } })).toMatch(
+      /GATEWAY_LOG_LEVEL.*expected/,
+    );
+    expect(await refused('variable', { env: { GATEWAY_LOGLEVEL: 'info' } })).toContain('GATEWAY_LOGLEVEL');
+  }, 60_000);
+
+  it('a policy with faults, naming line and column', async () => {
+    const said = await refused('faults', { policy: 'policy: main\nlisteners:\n  inside: { prot: 25 }\n' });
+    expect(said).toMatch(/3:\d+/);
+    expect(said).toContain('prot');
+  }, 60_000);
+
+  it('a port that is taken, saying which and where it is chosen', async () => {
+    const blocker = createServer();
+    blocker.listen(0, '127.0.0.1');
+    await once(blocker, 'listening');
+    const { port } = blocker.address() as AddressInfo;
+    try {
+      const listeners = { inside: { address: '127.0.0.1', port, exposure: 'internal' } };
+      const smtp = await refused('port', { policy: testPolicy([], { listeners }) });
+      expect(smtp).toMatch(new RegExp(`${String(port)}.*(inside|listener)|(inside|listener).*${String(port)}`));
+      const api = await refused('api-port', { apiPort: port });
+      expect(api).toMatch(new RegExp(`${String(port)}.*ADMIN_API_PORT`));
+    } finally {
+      blocker.close();
+    }
+  }, 60_000);
+
+  it('a database that may lose what it acknowledged, or is not there', async () => {
+    const unsafe = process.env['TEST_DATABASE_URL'] ?? '';
+    expect(await refused('unsafe', { env: { DATABASE_URL: unsafe } })).toMatch(/fsync/);
+    const absent = `postgresql://postern@/postern?host=${workspace.path('nowhere')}&port=5432`;
+    expect(await refused('absent', { env: { DATABASE_URL: absent } })).toMatch(/database/i);
+  }, 60_000);
+});
