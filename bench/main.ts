@@ -78,7 +78,8 @@ async function runAll(
     rows.push(...measured);
     for (let run = 0; run <= options.runs; run += 1) {
       const results = await runOnce(peers, setting, { variant, run, options });
-      if (run > 0) for (const [index, result] of results.entries()) measured[index]?.runs.push(result);
+      if (run === 0) continue;
+      for (const [index, result] of results.entries()) measured[index]?.runs.push(result);
     }
   }
   return rows;
