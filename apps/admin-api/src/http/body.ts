@@ -61,7 +61,9 @@ function takeBody(request: Request, policy: boolean): void {
   checkType(request, policy);
   const text = decode(octets);
   contextOf(request).text = text;
-  if (!policy) request.body = parseJson(text);
+  // A policy stays text, so that its places can be told; what claims to be JSON must be JSON all the same.
+  const value = policy && !request.is(JSON_TYPES) ? undefined : parseJson(text);
+  if (!policy) request.body = value;
 }
 
 function checkType(request: Request, policy: boolean): void {
