@@ -63,7 +63,7 @@ if (unknown.length > 0) {
 
 const startedAt = Date.now();
 try {
-  await prepare(root, { log: (line) => console.error(line) });
+  await prepare(root, { log: (line) => console.error(line), compile: false });
 } catch (error) {
   console.error(`error: ${error.message}`);
   process.exit(1);

@@ -25,18 +25,30 @@ const REFERENCES = [
 ];
 
 const checking = process.argv.includes('--check');
-await prepare(root, { log: (line) => console.error(line) });
-const stale = [];
-for (const reference of REFERENCES) {
-  const path = join(root, reference.file);
-  const before = existsSync(path) ? readFileSync(path, 'utf8') : '';
-  const after = await formatted(reference.file, place(before, reference, await textOf(reference)));
-  if (before === after) continue;
-  stale.push(reference.file);
-  if (!checking) writeFileSync(path, after);
+const wrong = [];
+try {
+  await prepare(root, { log: (line) => console.error(line) });
+  for (const reference of REFERENCES) await refresh(reference);
+} catch (error) {
+  wrong.push(error.message);
 }
-for (const file of stale) console.log(checking ? `${file} is out of date: npm run gen` : `wrote ${file}`);
-process.exit(checking && stale.length > 0 ? 1 : 0);
+for (const sentence of wrong) console.log(sentence);
+process.exit(wrong.length > 0 ? 1 : 0);
+
+async function refresh(reference) {
+  const { file } = reference;
+  const path = join(root, file);
+  try {
+    const before = existsSync(path) ? readFileSync(path, 'utf8') : '';
+    const after = await formatted(file, place(before, reference, await textOf(reference)));
+    if (before === after) return;
+    if (checking) return void wrong.push(`${file} is out of date: npm run gen`);
+    writeFileSync(path, after);
+    console.log(`wrote ${file}`);
+  } catch (error) {
+    wrong.push(`${file}: ${error.message}`); // and the others still get their turn
+  }
+}
 
 async function textOf({ from, text }) {
   return text(await import(pathToFileURL(join(root, 'dist', from)).href));

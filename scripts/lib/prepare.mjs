@@ -13,15 +13,15 @@ const SOMEBODY_ELSE_MS = 300_000;
 
 /**
  * @param {string} root the checkout
- * @param {{ log: (line: string) => void, signal?: AbortSignal }} how
+ * @param {{ log: (line: string) => void, signal?: AbortSignal, compile?: boolean }} how
  */
-export async function prepare(root, { log, signal }) {
-  if (isInstalled(root) && isBuilt(root)) return;
+export async function prepare(root, { log, signal, compile = true }) {
+  if (isInstalled(root) && (!compile || isBuilt(root))) return;
   // Two starts in one checkout must not install or compile over each other.
   const lock = await takeLockWithin(join(root, '.prepare.lock'), log);
   try {
     if (!isInstalled(root)) await install(root, { log, signal });
-    if (!isBuilt(root)) await build(root, { log, signal });
+    if (compile && !isBuilt(root)) await build(root, { log, signal });
   } finally {
     lock.release();
   }

@@ -137,8 +137,7 @@ export class Supervisor {
   #environment(databaseUrl) {
     const name = /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i.test(hostname()) ? hostname() : 'localhost';
     return {
-      GATEWAY_HOSTNAME: name,
-      GATEWAY_NODE_NAME: `${name}-${shortHash(this.dataDir).slice(0, 6)}`,
+      GATEWAY_NODE_NAME: `${name.slice(0, 50)}-${shortHash(this.dataDir).slice(0, 6)}`,
       ADMIN_API_HOST: '127.0.0.1',
       ...this.userEnv,
       ADMIN_API_PORT: String(this.options.apiPort),
