@@ -91,6 +91,8 @@ export interface SmtpListener {
 
 export interface SmtpServer {
   listen(options: ListenOptions): Promise<SmtpListener>;
+  /** Replaces the server's limits (not those of a listener's own) for sessions that begin from now on. */
+  setLimits(limits: Partial<SmtpLimits>): void;
   /** Stops every listener as `stop` does. */
   close(graceMs: number): Promise<void>;
   readonly connections: number;

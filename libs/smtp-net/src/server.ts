@@ -20,9 +20,10 @@ const MAX_REFUSED = 1_000;
 
 export function createSmtpServer(options: SmtpServerOptions): SmtpServer {
   const listeners = new Set<Listener>();
+  let common = options.limits ?? {};
   return {
     async listen(where: ListenOptions): Promise<SmtpListener> {
-      const listener = new Listener(options, where, () => listeners.delete(listener));
+      const listener = new Listener({ ...options, limits: common }, where, () => listeners.delete(listener));
       listeners.add(listener);
       try {
         await listener.open();
@@ -31,6 +32,10 @@ export function createSmtpServer(options: SmtpServerOptions): SmtpServer {
         throw error;
       }
       return listener;
+    },
+    setLimits(limits: Partial<SmtpLimits>): void {
+      for (const listener of listeners) listener.setLimits(limits);
+      common = limits;
     },
     async close(graceMs: number): Promise<void> {
       await Promise.all(Array.from(listeners, (listener) => listener.stop(graceMs)));
@@ -47,9 +52,9 @@ class Listener implements SmtpListener {
   address = '';
   port = 0;
   readonly #where: ListenOptions;
-  readonly #limits: SmtpLimits;
+  #limits: SmtpLimits;
   readonly #server: Server;
-  readonly #host: ConnectionHost;
+  #host: ConnectionHost;
   readonly #clock = { nowMs: performance.now() };
   readonly #connections = new Set<Connection>();
   readonly #refused = new Set<Socket>();
@@ -76,6 +81,12 @@ class Listener implements SmtpListener {
 
   get connections(): number {
     return this.#connections.size;
+  }
+
+  setLimits(limits: Partial<SmtpLimits>): void {
+    this.#limits = { ...DEFAULT_LIMITS, ...limits, ...this.#where.limits };
+    // A new host value: sessions under way keep the limits they were greeted with.
+    this.#host = { ...this.#host, limits: this.#limits };
   }
 
   open(): Promise<void> {
