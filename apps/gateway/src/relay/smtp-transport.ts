@@ -1,7 +1,9 @@
 /** The relay's way out over SMTP: smtp-net's client, with content read from memory or from the spool. */
+import { setMaxListeners } from 'node:events';
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { ConnectResult, ContentSource, OutboundConnection, OutboundMessage, Target, Transport } from '#delivery';
+import type { ClientFault } from '#smtp-core';
 import { connectSmtp, SmtpConnectFault } from '#smtp-net';
 import type { SendResult, SmtpConnection, SmtpTimeouts } from '#smtp-net';
 
@@ -11,6 +13,13 @@ export interface SmtpTransportOptions {
 }
 
 const READ_BYTES = 65_536;
+const BROKEN: ClientFault = {
+  stage: 'connect',
+  reason: 'unreachable',
+  progress: 'none',
+  enhanced: '4.3.0',
+  message: 'connection could not be made',
+};
 
 export class SmtpTransport implements Transport {
   readonly #options: SmtpTransportOptions;
@@ -18,6 +27,8 @@ export class SmtpTransport implements Transport {
 
   constructor(options: SmtpTransportOptions) {
     this.#options = options;
+    // One signal for all connections is meant, not a leak.
+    setMaxListeners(0, this.#aborting.signal);
   }
 
   async connect(target: Target): Promise<ConnectResult> {
@@ -25,12 +36,12 @@ export class SmtpTransport implements Transport {
       const connection = await connectSmtp({ ...target, ...this.#options, signal: this.#aborting.signal });
       return { ok: true, connection: new KeptConnection(connection) };
     } catch (error) {
-      if (!(error instanceof SmtpConnectFault)) throw error;
+      if (!(error instanceof SmtpConnectFault)) return { ok: false, fault: BROKEN };
       return { ok: false, fault: error.fault, ...(error.reply === undefined ? {} : { reply: error.reply }) };
     }
   }
 
-  /** Connections that are being made come back as failed; established ones are the worker's. */
+  /** Cuts off every connection, those that are being made included; what was on them comes back as lost. */
   abort(): void {
     this.#aborting.abort();
   }

@@ -1,0 +1,104 @@
+/**
+ * The gateway's deployment settings: read once from the environment, checked, frozen.
+ *
+ * Mail decisions live in the policy, not here. A message names the variable and what was expected, never its value.
+ */
+import { hostname } from 'node:os';
+import { isAbsolute } from 'node:path';
+import { z } from 'zod';
+
+const MEBIBYTE = 1024 * 1024;
+
+const hostName = z
+  .string()
+  .max(255)
+  .regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i, 'expected a host name such as `mx.example.com`');
+
+const integer = (from: number, to: number): z.ZodType<number> =>
+  z
+    .string()
+    .regex(/^\d{1,15}$/, `expected a whole number from ${String(from)} to ${String(to)}`)
+    .transform(Number)
+    .refine((n) => n >= from && n <= to, `expected a whole number from ${String(from)} to ${String(to)}`);
+
+const ENVIRONMENT = z.object({
+  DATABASE_URL: z.string().regex(/^postgres(ql)?:\/\//, 'expected `postgresql://user@host/database`'),
+  POSTERN_DATA_DIR: z.string().refine(isAbsolute, 'expected an absolute path'),
+  GATEWAY_HOSTNAME: hostName.default(defaultHostName),
+  GATEWAY_NODE_NAME: z
+    .string()
+    .regex(/^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}$/, 'expected 1 to 63 letters, digits, `.`, `_` or `-`')
+    .default('gateway'),
+  GATEWAY_LOG_LEVEL: z
+    .enum(['debug', 'info', 'warn', 'error', 'silent'], 'expected `debug`, `info`, `warn`, `error` or `silent`')
+    .default('info'),
+  /** Content larger than this is written to the spool while it arrives. */
+  GATEWAY_INLINE_CONTENT_BYTES: integer(1024, MEBIBYTE).default(65_536),
+  /** Content of all sessions and of mail waiting for its first attempt that may be held in memory. */
+  GATEWAY_MEMORY_BYTES: integer(MEBIBYTE, 64 * 1024 * MEBIBYTE).default(128 * MEBIBYTE),
+  GATEWAY_STOP_GRACE_MS: integer(0, 600_000).default(10_000),
+  /** Name servers for MX look-ups, separated by commas; empty means those of the system. */
+  GATEWAY_DNS_SERVERS: z
+    .string()
+    .regex(/^[0-9a-fA-F.:[\],]*$/, 'expected addresses separated by commas, each with an optional port')
+    .default('')
+    .transform((text) => text.split(',').filter((part) => part !== '')),
+});
+
+export interface GatewayConfig {
+  readonly databaseUrl: string;
+  readonly dataDir: string;
+  readonly hostname: string;
+  readonly nodeName: string;
+  readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
+  readonly inlineContentBytes: number;
+  readonly memoryBytes: number;
+  readonly stopGraceMs: number;
+  readonly dnsServers: readonly string[];
+}
+
+export type ConfigResult =
+  | { readonly ok: true; readonly config: GatewayConfig }
+  | { readonly ok: false; readonly faults: readonly string[] };
+
+/** Reads the settings from `environment`; every fault is reported, not only the first. */
+export function readGatewayConfig(environment: Readonly<Record<string, string | undefined>>): ConfigResult {
+  const unknown = Object.keys(environment).filter((name) => name.startsWith('GATEWAY_') && !(name in ENVIRONMENT.shape));
+  const faults = unknown.map((name) => `\`${name}\` is not a setting of the gateway; known are ${knownNames()}`);
+  const parsed = ENVIRONMENT.safeParse(environment);
+  if (!parsed.success) {
+    faults.push(...parsed.error.issues.map((issue) => `\`${issue.path.join('.')}\`: ${expectation(issue)}`));
+  }
+  if (!parsed.success || faults.length > 0) return { ok: false, faults };
+  const values = parsed.data;
+  return {
+    ok: true,
+    config: Object.freeze({
+      databaseUrl: values.DATABASE_URL,
+      dataDir: values.POSTERN_DATA_DIR,
+      hostname: values.GATEWAY_HOSTNAME.toLowerCase(),
+      nodeName: values.GATEWAY_NODE_NAME,
+      logLevel: values.GATEWAY_LOG_LEVEL,
+      inlineContentBytes: values.GATEWAY_INLINE_CONTENT_BYTES,
+      memoryBytes: values.GATEWAY_MEMORY_BYTES,
+      stopGraceMs: values.GATEWAY_STOP_GRACE_MS,
+      dnsServers: values.GATEWAY_DNS_SERVERS,
+    }),
+  };
+}
+
+function expectation(issue: { readonly code: string; readonly message: string }): string {
+  return issue.code === 'invalid_type' ? 'is missing and has no default' : issue.message;
+}
+
+function knownNames(): string {
+  return Object.keys(ENVIRONMENT.shape)
+    .filter((name) => name.startsWith('GATEWAY_'))
+    .join(', ');
+}
+
+/** The machine's own name where it is one that SMTP can say, otherwise `localhost`. */
+function defaultHostName(): string {
+  const name = hostname();
+  return hostName.safeParse(name).success ? name : 'localhost';
+}

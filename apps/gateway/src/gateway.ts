@@ -1,0 +1,115 @@
+/**
+ * One running gateway: starts its parts in the order in which they need each other, and stops them in reverse.
+ *
+ * Start: directories, place in the cluster (takes over what a killed predecessor left), relay, policy with its
+ * listeners. Stop: no new mail, transactions in progress end, relay finishes or gives back, the audit is flushed, leases freed.
+ */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
+import { newId, type Database } from '#database';
+import type { PolicyLimits } from '#policy';
+import type { SmtpServer } from '#smtp-net';
+import type { AuditIntake } from './audit-intake.js';
+import type { GatewayConfig } from './config.js';
+import { failForGood, tellSupervisor } from './fatal.js';
+import { ListenFailure, type Listeners } from './inbound/listeners.js';
+import type { SpoolSweeper } from './inbound/spool-sweeper.js';
+import type { Logger } from './log.js';
+import type { PolicyReloader } from './policy/policy-reloader.js';
+import type { Relay } from './relay/relay-runner.js';
+import { VERSION } from './version.js';
+
+/** A predecessor that is still closing its sockets is given this long before a taken port is an error. */
+const PORT_PATIENCE_MS = 3_000;
+const PORT_RETRY_MS = 200;
+/** Of the stop grace, what is left for sessions; the rest is for relay and the last commit. */
+const SESSION_SHARE = 0.5;
+
+export interface GatewayParts {
+  readonly config: GatewayConfig;
+  readonly log: Logger;
+  readonly database: Database;
+  readonly server: SmtpServer;
+  readonly listeners: Listeners;
+  readonly relay: Relay;
+  readonly reloader: PolicyReloader;
+  readonly sweeper: SpoolSweeper;
+  readonly audit: AuditIntake;
+}
+
+export class Gateway implements OnApplicationBootstrap, OnApplicationShutdown {
+  #unsubscribe: (() => void) | undefined;
+  #ready = false;
+
+  constructor(private readonly parts: GatewayParts) {}
+
+  async onApplicationBootstrap(): Promise<void> {
+    const { config, database, log, relay, reloader, sweeper, listeners } = this.parts;
+    await mkdir(join(config.dataDir, 'spool'), { recursive: true, mode: 0o700 });
+    await mkdir(join(config.dataDir, 'mail'), { recursive: true, mode: 0o700 });
+    const node = await database.nodes.join(config.nodeName);
+    node.onNameLost((error) => {
+      failForGood(error.message);
+    });
+    this.#record('gateway.started', { node: config.nodeName, version: VERSION });
+    reloader.onSwap((loaded) => {
+      node.reportPolicy(loaded.revision, loaded.digest);
+      this.#applyLimits(loaded.policy.limits);
+      if (this.#ready) this.#tellReady();
+    });
+    await this.#loadPolicy();
+    relay.start();
+    sweeper.start();
+    this.#unsubscribe = await database.notifications.listen(['policy_published', 'list_changed'], () => {
+      reloader.hint();
+    });
+    log.info({ listeners: listeners.bound }, 'gateway is ready');
+    this.#ready = true;
+    this.#tellReady();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    const { config, database, listeners, log, relay, reloader, server, sweeper } = this.parts;
+    log.info('stopping: no new mail, finishing what is in flight');
+    this.#unsubscribe?.();
+    sweeper.stop();
+    await reloader.stop();
+    const sessionsGraceMs = Math.floor(config.stopGraceMs * SESSION_SHARE);
+    await listeners.stop(sessionsGraceMs);
+    await server.close(0);
+    await relay.stop(config.stopGraceMs - sessionsGraceMs);
+    this.#record('gateway.stopped', { node: config.nodeName, reason: 'stop' });
+    await database.close();
+  }
+
+  #applyLimits({ maxMessageSizeBytes, maxRecipients, maxConnections }: PolicyLimits): void {
+    this.parts.server.setLimits({ maxMessageBytes: maxMessageSizeBytes, maxRecipients, maxConnections });
+  }
+
+  #tellReady(): void {
+    tellSupervisor({ kind: 'ready', listeners: this.parts.listeners.bound });
+  }
+
+  async #loadPolicy(): Promise<void> {
+    const deadlineMs = performance.now() + PORT_PATIENCE_MS;
+    for (;;) {
+      try {
+        await this.parts.reloader.start();
+        return;
+      } catch (error) {
+        if (!(error instanceof ListenFailure) || performance.now() > deadlineMs) throw error;
+        await new Promise((resolve) => setTimeout(resolve, PORT_RETRY_MS));
+      }
+    }
+  }
+
+  #record(
+    ...event:
+      | [kind: 'gateway.started', data: { node: string; version: string }]
+      | [kind: 'gateway.stopped', data: { node: string; reason: string }]
+  ): void {
+    const [kind, data] = event;
+    this.parts.audit.append([kind === 'gateway.started' ? { id: newId(), kind, data } : { id: newId(), kind, data }]);
+  }
+}

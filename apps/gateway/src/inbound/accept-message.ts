@@ -1,0 +1,79 @@
+/**
+ * The use case "durably accept": the only caller of `messages.accept`.
+ *
+ * INVARIANT (no-250-before-commit): the accepting reply is made here and nowhere else, after `accept` resolved.
+ */
+import type { AuditEvent } from '#audit';
+import type { ContentSource, MessageToStore, QueuedMessage } from '#delivery';
+import type { Reply } from '#smtp-core';
+import type { Logger } from '../log.js';
+import { accepted, notNow } from './replies.js';
+
+export interface MessageStore {
+  /** Resolves after COMMIT. Rejects when the commit failed or its outcome is unknown. */
+  accept(message: MessageToStore): Promise<void>;
+}
+
+export interface FirstAttempt {
+  /** Takes the message for an attempt from memory; false when it has no room. The rows are leased to this node. */
+  offer(message: QueuedMessage): boolean;
+}
+
+export interface AcceptRequest {
+  readonly id: string;
+  readonly trace: string;
+  readonly sender: string;
+  readonly content: ContentSource;
+  readonly sizeBytes: number;
+  readonly body8bit: boolean;
+  readonly policyRevision: number;
+  readonly recipients: MessageToStore['recipients'];
+  readonly events: readonly AuditEvent[];
+}
+
+export type AcceptResult = { readonly ok: true; readonly reply: Reply } | { readonly ok: false; readonly reply: Reply };
+
+export class AcceptMessage {
+  constructor(
+    private readonly store: MessageStore,
+    private readonly firstAttempt: FirstAttempt,
+    private readonly log: Logger,
+  ) {}
+
+  async accept(request: AcceptRequest): Promise<AcceptResult> {
+    const { trace, events, ...message } = request;
+    try {
+      await this.store.accept({ ...message, events, leased: true });
+    } catch (error) {
+      // Also when the connection was lost during the commit: the message may be stored, the client will send it
+      // again. A duplicate is possible, a loss is not.
+      this.log.warn({ transaction: trace, err: error }, 'message not stored, answered 451');
+      return { ok: false, reply: notNow(trace) };
+    }
+    this.#offer(request);
+    return { ok: true, reply: accepted(trace) };
+  }
+
+  /** One queued message per route: a worker's claim never mixes routes either. */
+  #offer(request: AcceptRequest): void {
+    const acceptedAtMs = Date.now();
+    const byRoute = new Map<string, AcceptRequest['recipients'][number][]>();
+    for (const recipient of request.recipients) {
+      const group = byRoute.get(recipient.route);
+      if (group === undefined) byRoute.set(recipient.route, [recipient]);
+      else group.push(recipient);
+    }
+    for (const recipients of byRoute.values()) {
+      this.firstAttempt.offer({
+        id: request.id,
+        sender: request.sender,
+        content: request.content,
+        sizeBytes: request.sizeBytes,
+        body8bit: request.body8bit,
+        policyRevision: request.policyRevision,
+        acceptedAtMs,
+        recipients: recipients.map(({ id, address, route }) => ({ id, address, route, attempts: 0 })),
+      });
+    }
+  }
+}

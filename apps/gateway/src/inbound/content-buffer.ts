@@ -1,0 +1,145 @@
+/**
+ * Where the content of one message goes while it arrives: memory up to a limit, then a file in the spool.
+ *
+ * Counts, hashes, and keeps the first part for the header scan. A spooled message costs one window of memory however
+ * large it is. The file is synced, and its directory too, before `finish` resolves: the database row that names it is
+ * committed after that, so a row never points at content that a crash could still lose.
+ */
+import { createHash, type Hash } from 'node:crypto';
+import { open, unlink, type FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ContentSource } from '#delivery';
+import type { ContentSink } from '#smtp-net';
+import type { MemoryBudget } from './memory-budget.js';
+
+export interface ContentBufferOptions {
+  /** Name of the spool file, unique: the transaction's id. */
+  readonly id: string;
+  readonly spoolDir: string;
+  readonly inlineLimitBytes: number;
+  readonly budget: MemoryBudget;
+  /** Trace header put in front of what the client sends; not part of `digest` and `receivedBytes`. */
+  readonly traceHeader: Buffer;
+}
+
+/** Collected before a write to the spool, so that small reads do not become small writes. */
+const SPOOL_WRITE_BYTES = 262_144;
+
+export class ContentBuffer implements ContentSink {
+  readonly #options: ContentBufferOptions;
+  readonly #hash: Hash = createHash('sha256');
+  #chunks: Buffer[] = [];
+  #heldBytes = 0;
+  #receivedBytes = 0;
+  #file: FileHandle | undefined;
+  #head: Buffer | undefined;
+  #aborted = false;
+  #writing: Promise<void> | undefined;
+
+  constructor(options: ContentBufferOptions) {
+    this.#options = options;
+    this.#hold(options.traceHeader);
+  }
+
+  /** Octets received from the client, without the trace header. */
+  get receivedBytes(): number {
+    return this.#receivedBytes;
+  }
+
+  /** Takes a copy of `chunk`. The promise, when there is one, is back-pressure: the spool is being written. */
+  write(chunk: Uint8Array): void | Promise<void> {
+    const copy = Buffer.from(chunk);
+    this.#receivedBytes += copy.length;
+    this.#hash.update(copy);
+    this.#hold(copy);
+    const limit = this.#file === undefined ? this.#options.inlineLimitBytes : SPOOL_WRITE_BYTES;
+    if (this.#heldBytes <= limit) return undefined;
+    this.#writing = this.#spill();
+    return this.#writing;
+  }
+
+  /** The first octets of the message as received, for the header scan: at least 64 KiB where there are as many. */
+  head(): Buffer {
+    return this.#head ?? Buffer.concat(this.#chunks.slice(1));
+  }
+
+  /** SHA-256 of the octets received, hex. Only after the end. */
+  digest(): string {
+    return this.#hash.digest('hex');
+  }
+
+  /**
+   * Makes the content storable: as one block of memory, or as a synced spool file. Called once, after the last write.
+   * The memory stays accounted for until `release`.
+   */
+  async finish(): Promise<ContentSource> {
+    if (this.#file === undefined) return { kind: 'inline', bytes: this.takeInline() };
+    await this.#spill();
+    const sizeBytes = this.#options.traceHeader.length + this.#receivedBytes;
+    await this.#file.datasync();
+    await this.#file.close();
+    this.#file = undefined;
+    await syncDirectory(this.#options.spoolDir);
+    return { kind: 'spool', file: this.#options.id, sizeBytes };
+  }
+
+  /** True while everything is in memory: `takeInline` may be used instead of `finish`, without a promise. */
+  get isInline(): boolean {
+    return this.#file === undefined;
+  }
+
+  takeInline(): Buffer {
+    return this.#chunks.length === 1 ? (this.#chunks[0] ?? Buffer.alloc(0)) : Buffer.concat(this.#chunks);
+  }
+
+  /** Forgets the memory. The content lives on in whoever took it. */
+  release(): void {
+    this.#options.budget.giveBack(this.#heldBytes);
+    this.#heldBytes = 0;
+    this.#chunks = [];
+  }
+
+  /** The message will not be accepted: memory is given back, a spool file removed. Safe to call twice. */
+  abort(): void {
+    if (this.#aborted) return;
+    this.#aborted = true;
+    this.release();
+    if (this.#file !== undefined || this.#head !== undefined) void this.#removeFile();
+  }
+
+  #hold(chunk: Buffer): void {
+    this.#chunks.push(chunk);
+    this.#heldBytes += chunk.length;
+    this.#options.budget.take(chunk.length);
+  }
+
+  async #spill(): Promise<void> {
+    const block = Buffer.concat(this.#chunks);
+    this.#head ??= block.subarray(this.#options.traceHeader.length);
+    this.#file ??= await open(join(this.#options.spoolDir, this.#options.id), 'wx', 0o600);
+    // Cut only now: a failed open leaves the octets where they were.
+    this.#chunks = [];
+    await this.#file.write(block);
+    this.#options.budget.giveBack(block.length);
+    this.#heldBytes -= block.length;
+  }
+
+  async #removeFile(): Promise<void> {
+    try {
+      await this.#writing;
+      await this.#file?.close();
+      await unlink(join(this.#options.spoolDir, this.#options.id));
+    } catch {
+      // The sweeper removes what could not be removed here; the message was never acknowledged.
+    }
+  }
+}
+
+async function syncDirectory(directory: string): Promise<void> {
+  const handle = await open(directory, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

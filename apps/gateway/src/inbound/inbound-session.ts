@@ -1,0 +1,37 @@
+/** What the gateway remembers of one SMTP session, in the slot that the session keeps for it. */
+import type { Decision, Facts } from '#policy';
+import type { RecordedRecipient } from '#audit';
+import type { ForwardPath } from '#smtp-core';
+import type { LivePolicy } from '../policy/policy-holder.js';
+import type { ContentBuffer } from './content-buffer.js';
+
+export interface InboundSession {
+  /** UUIDv7. */
+  readonly id: string;
+  readonly listener: string;
+  /** Textual address; an IPv4-mapped IPv6 address is its IPv4 address. */
+  readonly clientAddress: string;
+  /** Facts of connect and helo. Replaced, never edited: recorded transactions keep theirs. */
+  facts: Facts;
+  transaction: InboundTransaction | undefined;
+  /** Whether connect was refused: such a session has its own event. */
+  refused: boolean;
+}
+
+export interface InboundTransaction {
+  /** UUIDv7: also the message's id and, in its public form, the trace in every reply. */
+  readonly id: string;
+  readonly trace: string;
+  readonly startedAtMs: number;
+  /** Pinned at MAIL: judges this transaction to its end. */
+  readonly policy: LivePolicy;
+  readonly sender: string;
+  readonly parameters: { readonly sizeBytes?: number; readonly body?: '7BIT' | '8BITMIME' };
+  readonly facts: Facts;
+  /** What connect, helo and mail say together. */
+  readonly decision: Decision;
+  readonly recipients: RecordedRecipient[];
+  /** Forward paths that got 250, as given. */
+  readonly accepted: ForwardPath[];
+  content: ContentBuffer | undefined;
+}

@@ -1,0 +1,136 @@
+/**
+ * The policy's listeners as open sockets: opened, kept and stopped as the policy changes, without dropping a session.
+ *
+ * One SMTP server serves all of them; a socket is known by address and port, so that a listener may be renamed, or
+ * take over another's port, without being closed. `prepare` opens what a new policy needs and touches nothing else:
+ * a policy whose port is taken can still be refused. `commit` makes it the truth and stops what is not wanted any more.
+ */
+import type { ListenerDefinition } from '#policy';
+import type { SmtpListener, SmtpServer } from '#smtp-net';
+import type { Logger } from '../log.js';
+
+export interface BoundListener {
+  readonly listener: string;
+  readonly address: string;
+  readonly port: number;
+}
+
+interface OpenSocket {
+  /** Address and port as the policy says; port 0 stands for whatever was free when it was opened. */
+  readonly key: string;
+  readonly socket: SmtpListener;
+}
+
+export interface PreparedListeners {
+  readonly wanted: readonly { readonly listener: string; readonly open: OpenSocket }[];
+  readonly opened: readonly OpenSocket[];
+}
+
+/** A listener that could not be opened, in a sentence for the operator. */
+export class ListenFailure extends Error {
+  override readonly name = 'ListenFailure';
+}
+
+export class Listeners {
+  #current: PreparedListeners['wanted'] = [];
+
+  constructor(
+    private readonly server: SmtpServer,
+    private readonly stopGraceMs: number,
+    private readonly log: Logger,
+  ) {}
+
+  get bound(): readonly BoundListener[] {
+    return this.#current.map(({ listener, open }) => ({
+      listener,
+      address: open.socket.address,
+      port: open.socket.port,
+    }));
+  }
+
+  /** Name of the listener that a connection to `local` came in by; undefined while it is being stopped. */
+  nameOf(local: { readonly address: string; readonly port: number }): string | undefined {
+    const same = this.#current.filter(({ open }) => open.socket.port === local.port);
+    const exact = same.find(({ open }) => open.socket.address === local.address) ?? same.find(isWildcard);
+    return exact?.listener;
+  }
+
+  /** Opens the sockets that are missing. Throws `ListenFailure`, and leaves nothing of this call open then. */
+  async prepare(definitions: readonly ListenerDefinition[]): Promise<PreparedListeners> {
+    const wanted: PreparedListeners['wanted'][number][] = [];
+    const opened: OpenSocket[] = [];
+    try {
+      for (const definition of definitions) {
+        let port = definition.port;
+        for (const address of definition.addresses) {
+          const key = `${definition.port === 0 ? definition.name : ''} ${address} ${String(definition.port)}`;
+          const kept = this.#current.find(({ open }) => open.key === key)?.open;
+          const open = kept ?? { key, socket: await this.#bind(definition.name, address, port) };
+          if (kept === undefined) opened.push(open);
+          // Several addresses of one listener share the port that was free for the first.
+          port = open.socket.port;
+          wanted.push({ listener: definition.name, open });
+        }
+      }
+      return { wanted, opened };
+    } catch (error) {
+      await stopAll(opened, 0);
+      throw error;
+    }
+  }
+
+  commit(prepared: PreparedListeners): void {
+    const unwanted = this.#current
+      .map(({ open }) => open)
+      .filter((old) => !prepared.wanted.some(({ open }) => open === old));
+    this.#current = prepared.wanted;
+    stopAll(unwanted, this.stopGraceMs).catch((error: unknown) => {
+      this.log.error({ err: error }, 'a listener did not stop cleanly');
+    });
+  }
+
+  async discard(prepared: PreparedListeners): Promise<void> {
+    await stopAll(prepared.opened, 0);
+  }
+
+  /** Stops them all; what is still in a transaction may end within the grace. */
+  async stop(graceMs: number): Promise<void> {
+    const open = this.#current.map((current) => current.open);
+    await stopAll(open, graceMs);
+    this.#current = [];
+  }
+
+  async #bind(listener: string, address: string, port: number): Promise<SmtpListener> {
+    try {
+      return await this.server.listen({ host: address, port });
+    } catch (error) {
+      const code = codeOf(error);
+      if (address === '::' && code === 'EAFNOSUPPORT') return this.#bind(listener, '0.0.0.0', port);
+      throw new ListenFailure(listenSentence(listener, address, port, code), { cause: error });
+    }
+  }
+}
+
+function isWildcard({ open }: PreparedListeners['wanted'][number]): boolean {
+  return open.socket.address === '::' || open.socket.address === '0.0.0.0';
+}
+
+async function stopAll(sockets: readonly OpenSocket[], graceMs: number): Promise<void> {
+  await Promise.all(sockets.map(({ socket }) => socket.stop(graceMs)));
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'is already in use by another program',
+  EACCES: 'may not be opened by this user (ports below 1024 need a privilege)',
+  EADDRNOTAVAIL: 'is not an address of this machine',
+};
+
+function listenSentence(listener: string, address: string, port: number, code: string): string {
+  const where = address.includes(':') ? `[${address}]:${String(port)}` : `${address}:${String(port)}`;
+  const reason = REASONS[code] ?? `could not be opened (${code === '' ? 'unknown error' : code})`;
+  return `listener \`${listener}\`: ${where} ${reason}; address and port are chosen by \`listeners.${listener}\` in the policy`;
+}

@@ -1,0 +1,75 @@
+/**
+ * Removes spool files that no queued mail needs any more: delivered content, and what a crash left between a file and
+ * its row. A file is younger than its row, never the other way round, so only files older than any session are judged.
+ */
+import { readdir, stat, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Logger } from '../log.js';
+
+const INTERVAL_MS = 60_000;
+/** Longer than a session may take from the first octet of content to its commit. */
+const MIN_AGE_MS = 4 * 3_600_000;
+const BATCH = 500;
+
+export interface SpoolQueue {
+  /** Of these message ids, those that were committed. */
+  committed(messageIds: readonly string[]): Promise<ReadonlySet<string>>;
+  /** Of these message ids, those that still have recipients to deliver. */
+  stillQueued(messageIds: readonly string[]): Promise<ReadonlySet<string>>;
+}
+
+export interface SpoolSweeperOptions {
+  readonly spoolDir: string;
+  readonly queue: SpoolQueue;
+  readonly nowMs: () => number;
+  readonly log: Logger;
+}
+
+export class SpoolSweeper {
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(private readonly options: SpoolSweeperOptions) {}
+
+  start(): void {
+    this.#timer = setInterval(() => {
+      this.sweep().catch((error: unknown) => {
+        this.options.log.warn({ err: error }, 'spool not swept');
+      });
+    }, INTERVAL_MS);
+    this.#timer.unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** Returns how many files were removed. */
+  async sweep(): Promise<number> {
+    const names = await readdir(this.options.spoolDir);
+    let removed = 0;
+    for (let at = 0; at < names.length; at += BATCH) removed += await this.#sweepBatch(names.slice(at, at + BATCH));
+    return removed;
+  }
+
+  async #sweepBatch(names: readonly string[]): Promise<number> {
+    const ids = names.filter((name) => UUID.test(name));
+    // In this order: a message committed in between is then seen in the queue.
+    const committed = await this.options.queue.committed(ids);
+    const queued = await this.options.queue.stillQueued(ids);
+    let removed = 0;
+    for (const id of ids) {
+      if (queued.has(id)) continue;
+      const file = join(this.options.spoolDir, id);
+      if (!committed.has(id) && this.options.nowMs() - (await modifiedAtMs(file)) < MIN_AGE_MS) continue;
+      await unlink(file);
+      removed += 1;
+    }
+    return removed;
+  }
+}
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+async function modifiedAtMs(file: string): Promise<number> {
+  return (await stat(file)).mtimeMs;
+}

@@ -1,0 +1,66 @@
+/** Writes down a finished transaction: everything needed to explain it, and to decide it again. */
+import type { AuditEvent, RecordedFacts, TransactionRecord } from '#audit';
+import { newId } from '#database';
+import type { ServerSession } from '#smtp-net';
+import type { InboundSession, InboundTransaction } from './inbound-session.js';
+
+export interface TransactionEnd {
+  readonly kind: 'transaction.accepted' | 'transaction.refused' | 'transaction.abandoned';
+  /** Last reply as sent; absent when the client left before one was due. */
+  readonly reply?: string;
+  /** Rule that decided the whole, '' when none did. */
+  readonly by: string;
+  readonly reason?: string;
+  readonly message?: TransactionRecord['message'];
+}
+
+/**
+ * The events of one finished transaction: one for the transaction, and where it had several recipients one for each,
+ * so that every recipient can be found by its address.
+ */
+export function transactionEvents(
+  session: ServerSession,
+  inbound: InboundSession,
+  transaction: InboundTransaction,
+  end: TransactionEnd,
+): AuditEvent[] {
+  const recipients = transaction.recipients;
+  const single = recipients.length === 1 ? recipients[0] : undefined;
+  const common = {
+    sessionId: inbound.id,
+    transactionId: transaction.id,
+    sender: transaction.sender,
+    clientAddress: inbound.clientAddress,
+  };
+  const data: TransactionRecord = {
+    listener: inbound.listener,
+    clientPort: session.client.port,
+    helo: session.helo ?? '',
+    protocol: session.protocol,
+    startedAtMs: transaction.startedAtMs,
+    snapshot: transaction.policy.recorded,
+    client: transaction.decision.client,
+    facts: transaction.facts as RecordedFacts,
+    parameters: transaction.parameters,
+    recipients,
+    by: end.by,
+    ...(end.message !== undefined && { message: end.message }),
+    ...(end.reply !== undefined && { reply: end.reply }),
+    ...(end.reason !== undefined && { reason: end.reason }),
+  };
+  const events: AuditEvent[] = [
+    {
+      id: newId(),
+      kind: end.kind,
+      ...common,
+      ...(single !== undefined && { recipient: single.address }),
+      data,
+    },
+  ];
+  if (recipients.length > 1) {
+    for (const recipient of recipients) {
+      events.push({ id: newId(), kind: 'recipient.judged', ...common, recipient: recipient.address, data: recipient });
+    }
+  }
+  return events;
+}

@@ -1,0 +1,59 @@
+/** Starts one gateway process: settings, application, signals. */
+import 'reflect-metadata';
+import { NestFactory } from '@nestjs/core';
+import { OperationalError } from '#database';
+import { readGatewayConfig, type GatewayConfig } from './config.js';
+import { failForGood } from './fatal.js';
+import { GatewayModule } from './gateway.module.js';
+import { ListenFailure } from './inbound/listeners.js';
+import { createLogger, type Logger } from './log.js';
+
+async function main(): Promise<void> {
+  const result = readGatewayConfig(process.env);
+  if (!result.ok) {
+    failForGood(`wrong settings: ${result.faults.join('; ')}`);
+    return;
+  }
+  const log = createLogger(result.config.logLevel, result.config.nodeName);
+  process.on('uncaughtException', (error) => {
+    log.fatal({ err: error }, 'a bug outside of any session; the supervisor starts this process again');
+    process.exit(1);
+  });
+  try {
+    await run(result.config, log);
+  } catch (error) {
+    if (error instanceof ListenFailure || isHopeless(error)) failForGood(error.message);
+    else throw error;
+  }
+}
+
+async function run(config: GatewayConfig, log: Logger): Promise<void> {
+  const app = await NestFactory.createApplicationContext(GatewayModule.with(config, log), {
+    logger: false,
+    abortOnError: false,
+  });
+  let stopping = false;
+  const stop = (why: string): void => {
+    if (stopping) return;
+    stopping = true;
+    log.info({ why }, 'stopping');
+    app.close().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        log.error({ err: error }, 'did not stop cleanly; leases run out by themselves');
+        process.exit(1);
+      },
+    );
+  };
+  process.on('SIGTERM', () => stop('SIGTERM'));
+  process.on('SIGINT', () => stop('SIGINT'));
+  // The supervisor is gone: without it nobody would stop this process, or its database.
+  process.on('disconnect', () => stop('supervisor gone'));
+}
+
+/** Errors that a new start would only repeat. */
+function isHopeless(error: unknown): error is OperationalError {
+  return error instanceof OperationalError && (error.code === 'unfit-database' || error.code === 'node-name-taken');
+}
+
+await main();

@@ -1,0 +1,211 @@
+/**
+ * Keeps the holder on the released policy and the newest managed lists.
+ *
+ * A notification is a hint, the poll is the truth: a lost notification costs one poll interval. What is loaded is
+ * verified (digest), compiled, and its listeners opened, before one reference is swapped. Any failure keeps the old
+ * policy, is recorded once per revision, and is tried again.
+ */
+import { createHash } from 'node:crypto';
+import type { AuditEvent } from '#audit';
+import { newId, type ListStore, type PolicyRelease, type PolicyRevision, type PolicyStore } from '#database';
+import { buildManagedList, compile, type CompiledPolicy, type Finding, type ManagedList } from '#policy';
+import { ListenFailure, type Listeners, type PreparedListeners } from '../inbound/listeners.js';
+import type { Logger } from '../log.js';
+import type { LoadedPolicy, PolicyHolder } from './policy-holder.js';
+
+const POLL_INTERVAL_MS = 2_000;
+
+export interface PolicyReloaderOptions {
+  readonly policyName: string;
+  readonly nodeName: string;
+  readonly policies: Pick<PolicyStore, 'liveRelease' | 'revision'>;
+  readonly lists: Pick<ListStore, 'heads' | 'load' | 'changesSince'>;
+  readonly holder: PolicyHolder;
+  readonly listeners: Listeners;
+  readonly appendAudit: (events: readonly AuditEvent[]) => void;
+  readonly log: Logger;
+}
+
+export class PolicyReloader {
+  #timer: NodeJS.Timeout | undefined;
+  #running: Promise<void> | undefined;
+  #again = false;
+  #stopped = false;
+  #reportedFailure = '';
+  readonly #listeners: ((loaded: LoadedPolicy) => void)[] = [];
+
+  constructor(private readonly options: PolicyReloaderOptions) {}
+
+  /** Told after every swap, also of a managed list alone. */
+  onSwap(listener: (loaded: LoadedPolicy) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Loads the released policy. Throws what prevents it; a failure of a later reload is only recorded. */
+  async start(): Promise<void> {
+    await this.#refresh();
+    if (this.options.holder.loaded === undefined) throw new Error('no policy has been released yet');
+    this.#timer = setInterval(() => {
+      this.hint();
+    }, POLL_INTERVAL_MS);
+  }
+
+  /** Something may have changed: looks now. Calls during a look are answered by one more look after it. */
+  hint(): void {
+    if (this.#stopped) return;
+    if (this.#running !== undefined) {
+      this.#again = true;
+      return;
+    }
+    this.#running = this.#refresh()
+      .catch((error: unknown) => {
+        this.#reportFailure(error);
+      })
+      .finally(() => {
+        this.#running = undefined;
+        if (!this.#again) return;
+        this.#again = false;
+        this.hint();
+      });
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearInterval(this.#timer);
+    await this.#running;
+  }
+
+  async #refresh(): Promise<void> {
+    const release = await this.options.policies.liveRelease(this.options.policyName);
+    if (release === undefined) return;
+    const current = this.options.holder.loaded;
+    const same = current?.revision === release.revision ? current : undefined;
+    const { policy, digest } = same ?? (await this.#compileReleased(release));
+    const lists = await this.#loadLists(policy, current?.lists ?? new Map<string, ManagedList>());
+    if (same !== undefined && sameLists(same.lists, lists)) return;
+    const compiledAt = same === undefined ? new Date().toISOString() : same.compiledAt;
+    const loaded = { policy, revision: release.revision, digest, lists, compiledAt };
+    if (same !== undefined) this.options.holder.swap(loaded);
+    else await this.#swapPolicy(loaded);
+    this.#reportedFailure = '';
+    for (const listener of this.#listeners) listener(loaded);
+  }
+
+  async #compileReleased(release: PolicyRelease): Promise<{ readonly policy: CompiledPolicy; readonly digest: string }> {
+    const released = await this.options.policies.revision(release.revision, release.policy);
+    if (released === undefined) throw new Error(`released revision ${String(release.revision)} is missing`);
+    return compileRevision(released);
+  }
+
+  async #swapPolicy(loaded: LoadedPolicy): Promise<void> {
+    const prepared = await this.#openListeners(loaded);
+    // Policy first: a connection to a listener that was just opened must find the policy that names it.
+    this.options.holder.swap(loaded);
+    this.options.listeners.commit(prepared);
+    const { nodeName, log } = this.options;
+    log.info({ revision: loaded.revision, digest: loaded.digest }, 'policy loaded');
+    this.options.appendAudit([
+      {
+        id: newId(),
+        kind: 'policy.loaded',
+        data: { node: nodeName, revision: loaded.revision, digest: loaded.digest },
+      },
+    ]);
+  }
+
+  async #openListeners(loaded: LoadedPolicy): Promise<PreparedListeners> {
+    try {
+      return await this.options.listeners.prepare(loaded.policy.listeners);
+    } catch (error) {
+      // At the first start there is no old policy to keep: the sentence goes to whoever started us.
+      if (error instanceof ListenFailure && this.options.holder.loaded !== undefined) {
+        throw new PolicyUnusable(loaded.revision, error.message);
+      }
+      throw error;
+    }
+  }
+
+  async #loadLists(
+    policy: CompiledPolicy,
+    known: ReadonlyMap<string, ManagedList>,
+  ): Promise<ReadonlyMap<string, ManagedList>> {
+    const wanted = policy.managedLists;
+    if (wanted.length === 0) return new Map();
+    const heads = new Map((await this.options.lists.heads()).map((head) => [head.list, head.revision]));
+    const lists = new Map<string, ManagedList>();
+    for (const { name, type } of wanted) {
+      const old = known.get(name);
+      const revision = heads.get(name) ?? 0;
+      if (old?.type !== type) lists.set(name, await this.#loadWhole(name, type));
+      else lists.set(name, old.revision === revision ? old : await this.#applyChanges(old));
+    }
+    return lists;
+  }
+
+  async #loadWhole(name: string, type: ManagedList['type']): Promise<ManagedList> {
+    const { revision, values } = await this.options.lists.load(name);
+    return buildManagedList(type, name, revision, values);
+  }
+
+  async #applyChanges(list: ManagedList): Promise<ManagedList> {
+    const since = await this.options.lists.changesSince(list.name, list.revision);
+    if (since.kind === 'reload') return this.#loadWhole(list.name, list.type);
+    let changed = list;
+    // Revision by revision: a value may be added and removed again in between.
+    for (const change of since.changes) {
+      const values = [change.value];
+      changed = changed.withChanges(
+        change.operation === 'add' ? values : [],
+        change.operation === 'remove' ? values : [],
+        change.revision,
+      );
+    }
+    return changed;
+  }
+
+  #reportFailure(error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error);
+    const { log, nodeName } = this.options;
+    if (!(error instanceof PolicyUnusable)) {
+      log.warn({ err: error }, 'policy not refreshed; the one in force stays');
+      return;
+    }
+    if (message === this.#reportedFailure) return;
+    this.#reportedFailure = message;
+    log.error({ reason: message }, 'released policy not loaded; the one in force stays');
+    this.options.appendAudit([
+      { id: newId(), kind: 'policy.load-failed', data: { node: nodeName, revision: error.revision, message } },
+    ]);
+  }
+}
+
+/** The released document does not pass: written by hand into the database, or by a newer program. */
+class PolicyUnusable extends Error {
+  constructor(
+    readonly revision: number,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+function compileRevision(released: PolicyRevision): { readonly policy: CompiledPolicy; readonly digest: string } {
+  const { revision, source, digest } = released;
+  if (`sha256:${createHash('sha256').update(source, 'utf8').digest('hex')}` !== digest) {
+    throw new PolicyUnusable(revision, `revision ${String(revision)} does not match its digest`);
+  }
+  const result = compile(source);
+  if (result.ok) return { policy: result.policy, digest };
+  const first = result.findings.find((finding) => finding.severity === 'blocks');
+  const why = first === undefined ? 'unknown finding' : describe(first);
+  throw new PolicyUnusable(revision, `revision ${String(revision)} does not compile: ${why}`);
+}
+
+function describe(finding: Finding): string {
+  const line = finding.line === undefined ? '' : ` (line ${String(finding.line)})`;
+  return `${finding.message} at ${finding.pointer}${line}`;
+}
+
+function sameLists(a: ReadonlyMap<string, ManagedList>, b: ReadonlyMap<string, ManagedList>): boolean {
+  return a.size === b.size && [...b].every(([name, list]) => a.get(name) === list);
+}

@@ -1,0 +1,85 @@
+/** The relay of a running gateway: `RelayWorker` with its real ways out. Everything it does not own comes in. */
+import { createHash } from 'node:crypto';
+import { RelayWorker } from '#delivery';
+import type { QueuedMessage, QueueStore, RelayEnvironment, RelayFigures, RelayOptions, RouteSource } from '#delivery';
+import type { SmtpTimeouts } from '#smtp-net';
+import { DnsResolver } from './dns-resolver.js';
+import type { DnsResolverOptions } from './dns-resolver.js';
+import { MaildirStore } from './maildir.js';
+import { readContentHead, SmtpTransport } from './smtp-transport.js';
+
+export interface RelayRunnerOptions extends RelayOptions {
+  readonly timeouts?: Partial<SmtpTimeouts>;
+  readonly dns?: DnsResolverOptions;
+}
+
+export interface RelayRunnerPorts extends Pick<
+  RelayEnvironment,
+  'newId' | 'appendEvents' | 'routeNotice' | 'isSelf' | 'warn'
+> {
+  readonly queue: QueueStore;
+  /** Definitions must stay the same objects while they are equal: a new object is taken for a changed route. */
+  readonly routes: RouteSource;
+}
+
+export class RelayRunner {
+  readonly #transport: SmtpTransport;
+  readonly #worker: RelayWorker;
+
+  constructor(options: RelayRunnerOptions, ports: RelayRunnerPorts) {
+    const { timeouts, dns, ...relay } = options;
+    this.#transport = new SmtpTransport({
+      heloName: options.hostname,
+      ...(timeouts === undefined ? {} : { timeouts }),
+    });
+    this.#worker = new RelayWorker(relay, {
+      queue: ports.queue,
+      routes: ports.routes,
+      resolver: new DnsResolver(dns),
+      transport: this.#transport,
+      files: new MaildirStore(options.hostname),
+      environment: environmentOf(ports),
+    });
+  }
+
+  get figures(): RelayFigures {
+    return this.#worker.figures;
+  }
+
+  start(): void {
+    this.#worker.start();
+  }
+
+  /** Would a message of this size be taken from memory now? Decides whether it is stored leased. */
+  hasRoom(sizeBytes: number): boolean {
+    return this.#worker.hasRoom(sizeBytes);
+  }
+
+  /** False: the worker gives the leases back, a poller finds the message. */
+  offer(message: QueuedMessage): boolean {
+    return this.#worker.offer(message);
+  }
+
+  wake(): void {
+    this.#worker.wake();
+  }
+
+  async stop(graceMs: number): Promise<void> {
+    await this.#worker.stop(graceMs);
+    this.#transport.abort();
+  }
+}
+
+function environmentOf(ports: RelayRunnerPorts): RelayEnvironment {
+  return {
+    clock: { nowMs: () => Date.now() },
+    random: () => Math.random(),
+    sha256Hex: (bytes) => createHash('sha256').update(bytes).digest('hex'),
+    readHead: readContentHead,
+    newId: () => ports.newId(),
+    appendEvents: (events) => ports.appendEvents(events),
+    routeNotice: (recipient) => ports.routeNotice(recipient),
+    isSelf: (host, address, port) => ports.isSelf(host, address, port),
+    warn: (message, error) => ports.warn(message, error),
+  };
+}
