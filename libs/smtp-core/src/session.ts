@@ -8,7 +8,7 @@
  * Bad input is answered, never thrown. Thrown is only what the driver's own side did wrong: an answer whose reply does
  * not fit its effect. Not here: STARTTLS, AUTH and BDAT, which are known, refused and never offered.
  */
-import type { Command, CommandFault, CommandResult } from './command.js';
+import type { Command, CommandResult } from './command.js';
 import { parseCommand } from './command.js';
 import { ContentDecoder } from './content-decoder.js';
 import { bannerReply, ehloReply, heloReply } from './extensions.js';
@@ -231,8 +231,9 @@ export class SmtpServerSession {
     const cell: Cell = verb === undefined ? 'handle' : PHASE_TABLE[this.#phase()][verb];
     if (cell === 'no-recipients') this.#reply(replyFor(cell));
     else if (cell !== 'handle' && replyFor(cell).code >= 400) this.#fail(cell);
-    else if (!parsed.ok) this.#receiveFault(parsed.fault);
-    else this.#receiveFitting(parsed.command, cell);
+    else if (parsed.ok) this.#receiveFitting(parsed.command, cell);
+    else if (parsed.fault.foreign === true) this.#violate(parsed.fault.reply);
+    else this.#fail(parsed.fault.reply);
   }
 
   #receiveFitting(command: Command, cell: Cell): void {
@@ -245,11 +246,6 @@ export class SmtpServerSession {
   #phase(): Phase {
     if (this.#transaction !== undefined) return this.#transaction.recipients === 0 ? 'mail' : 'rcpt';
     return this.#helo === undefined ? 'greeted' : 'ready';
-  }
-
-  #receiveFault(fault: CommandFault): void {
-    if (fault.foreign === true) this.#violate(fault.reply);
-    else this.#fail(fault.reply);
   }
 
   #receiveCommand(command: Command): void {

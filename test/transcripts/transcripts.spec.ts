@@ -1,0 +1,80 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { createSmtpServer } from '#smtp-net';
+import { readTranscripts } from '../support/transcript.js';
+import type { Cut } from '../support/transcript-players.js';
+import {
+  Observations,
+  byteByByte,
+  canPlayOverTcp,
+  playOnMachine,
+  playOverTcp,
+  recordingHooks,
+  whole,
+} from '../support/transcript-players.js';
+
+const transcripts = readTranscripts(import.meta.dirname);
+
+/** Cuts at the given places, taken modulo the length. */
+function cutAt(places: readonly number[]): Cut {
+  return (octets) => {
+    const sorted = [...new Set(places.map((place) => place % (octets.length + 1)))].sort((a, b) => a - b);
+    const edges = [0, ...sorted, octets.length];
+    return edges.slice(1).map((end, at) => octets.subarray(edges[at], end));
+  };
+}
+
+describe('transcripts', () => {
+  it('name an RFC section or say whose rule they show', () => {
+    const nameless = transcripts.filter(({ title }) => !/RFC \d+|deviation|limit/i.test(title));
+    expect(nameless.map(({ file }) => file)).toEqual([]);
+    expect(transcripts.length).toBeGreaterThanOrEqual(80);
+  });
+
+  describe.each(transcripts.map((transcript) => [transcript.file, transcript] as const))('%s', (_, transcript) => {
+    it('on the machine, whole', () => {
+      playOnMachine(transcript, whole);
+    });
+
+    it('on the machine, whole, with late answers', () => {
+      playOnMachine(transcript, whole, true);
+    });
+
+    // Some transcripts show what may not wait in flight; cut apart they would show something else.
+    if (transcript.directives.get('play') !== 'whole') {
+    it('on the machine, byte by byte', () => {
+      playOnMachine(transcript, byteByByte);
+    });
+
+    it('on the machine, under random splits', () => {
+      fc.assert(
+        fc.property(fc.array(fc.nat({ max: 200 }), { maxLength: 8 }), fc.boolean(), (places, late) => {
+          playOnMachine(transcript, cutAt(places), late);
+        }),
+        { numRuns: 25 },
+      );
+    });
+
+    }
+
+    if (canPlayOverTcp(transcript)) {
+      it('over TCP', async () => {
+        const seen = new Observations(transcript);
+        const bugs: unknown[] = [];
+        const server = createSmtpServer({
+          hostname: 'mx.test',
+          limits: transcript.limits,
+          hooks: recordingHooks(seen),
+          onBug: (error) => bugs.push(error),
+        });
+        const { port } = await server.listen({ host: '127.0.0.1', port: 0 });
+        try {
+          await playOverTcp(transcript, { host: '127.0.0.1', port }, whole, seen);
+        } finally {
+          await server.close(0);
+        }
+        expect(bugs).toEqual([]);
+      });
+    }
+  });
+});
