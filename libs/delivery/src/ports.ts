@@ -143,9 +143,11 @@ export type ConnectResult =
   | { readonly ok: true; readonly connection: OutboundConnection }
   | { readonly ok: false; readonly fault: ClientFault; readonly reply?: Reply };
 
-/** Never rejects. */
 export interface Transport {
+  /** Never rejects. */
   connect(target: Target): Promise<ConnectResult>;
+  /** Cuts off every connection, those being made included; what was on them comes back as lost. */
+  abort(): void;
 }
 
 export interface FileDelivery {

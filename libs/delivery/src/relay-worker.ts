@@ -152,6 +152,7 @@ export class RelayWorker {
 
   #abort(): void {
     for (const destination of [...this.#destinations.values(), ...this.#outgoing]) destination.abort();
+    this.#ports.transport.abort();
     this.#batcher.abandon();
   }
 

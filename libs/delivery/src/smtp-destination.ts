@@ -7,33 +7,19 @@
  */
 import type { AttemptAnswer } from './attempt-outcome.js';
 import { outcomeOf } from './attempt-outcome.js';
-import type { AttemptPlace, AttemptReporter, AttemptResult } from './attempt-report.js';
-import type { ConnectionBudget } from './connection-budget.js';
+import type { AttemptPlace, AttemptResult } from './attempt-report.js';
 import { JobQueue } from './destination.js';
 import type { Destination } from './destination.js';
-import type { HostHealth } from './host-health.js';
 import type { Job } from './job.js';
 import { Lane } from './lane.js';
 import { findNextHops, pickTarget } from './next-hop.js';
 import type { NextHops, RankedTarget } from './next-hop.js';
 import { OpeningLimits } from './opening-limits.js';
-import type { OutboundConnection, RelayEnvironment, Resolver, Transport } from './ports.js';
+import type { OutboundConnection } from './ports.js';
 import { isStale, pairAnswers, sameForAll, surplusOf } from './recipient-answers.js';
 import type { RecipientAnswer } from './recipient-answers.js';
 import type { SmtpRoute } from './route.js';
-
-export interface SmtpDestinationPorts {
-  readonly environment: RelayEnvironment;
-  readonly resolver: Resolver;
-  readonly transport: Transport;
-  readonly health: HostHealth;
-  readonly budget: ConnectionBudget;
-  readonly reporter: AttemptReporter;
-  /** The job is over: its memory is free. */
-  jobEnded(job: Job): void;
-  /** The job was not attempted and will not be, because the worker stops. */
-  jobReturned(job: Job): void;
-}
+import type { SmtpDestinationPorts } from './smtp-destination-ports.js';
 
 /** Names are asked for again after this long, and after every failure of all hosts. */
 const PLAN_MS = 60_000;

@@ -116,7 +116,6 @@ async function copySpool(file: FileHandle, header: Uint8Array, spoolFile: string
 /** RFC 5321 s4.4: the final delivery adds the return path. Nothing an address holds can end its line. */
 function traceHeader(sender: string, recipients: FileDelivery['recipients']): Uint8Array {
   const lines = [`Return-Path: <${sender}>`, ...recipients.map(({ address }) => `Delivered-To: ${address}`)];
-  // eslint-disable-next-line no-control-regex -- controls are what must not get through
   return Buffer.from(lines.map((line) => `${line.replace(/[\u0000-\u001f\u007f]/g, '?')}\r\n`).join(''));
 }
 

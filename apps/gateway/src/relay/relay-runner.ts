@@ -22,6 +22,9 @@ export interface RelayRunnerPorts extends Pick<
   readonly routes: RouteSource;
 }
 
+/** For next hops to answer QUIT; nothing hangs on it. */
+const QUIT_GRACE_MS = 1_000;
+
 export class RelayRunner {
   readonly #transport: SmtpTransport;
   readonly #worker: RelayWorker;
@@ -66,7 +69,7 @@ export class RelayRunner {
 
   async stop(graceMs: number): Promise<void> {
     await this.#worker.stop(graceMs);
-    this.#transport.abort();
+    await this.#transport.close(QUIT_GRACE_MS);
   }
 }
 

@@ -24,6 +24,8 @@ const BROKEN: ClientFault = {
 export class SmtpTransport implements Transport {
   readonly #options: SmtpTransportOptions;
   readonly #aborting = new AbortController();
+  #open = 0;
+  #allClosed: (() => void) | undefined;
 
   constructor(options: SmtpTransportOptions) {
     this.#options = options;
@@ -34,6 +36,8 @@ export class SmtpTransport implements Transport {
   async connect(target: Target): Promise<ConnectResult> {
     try {
       const connection = await connectSmtp({ ...target, ...this.#options, signal: this.#aborting.signal });
+      this.#open += 1;
+      connection.onClose(() => this.#connectionClosed());
       return { ok: true, connection: new KeptConnection(connection) };
     } catch (error) {
       if (!(error instanceof SmtpConnectFault)) return { ok: false, fault: BROKEN };
@@ -44,6 +48,25 @@ export class SmtpTransport implements Transport {
   /** Cuts off every connection, those that are being made included; what was on them comes back as lost. */
   abort(): void {
     this.#aborting.abort();
+  }
+
+  /** Lets connections that are saying QUIT finish, then cuts off the rest. */
+  async close(graceMs: number): Promise<void> {
+    if (this.#open > 0) {
+      await new Promise<void>((resolve) => {
+        const deadline = setTimeout(resolve, graceMs);
+        this.#allClosed = () => {
+          clearTimeout(deadline);
+          resolve();
+        };
+      });
+    }
+    this.abort();
+  }
+
+  #connectionClosed(): void {
+    this.#open -= 1;
+    if (this.#open === 0) this.#allClosed?.();
   }
 }
 

@@ -1,0 +1,19 @@
+/** What a destination over SMTP shares with the others: one health of hosts, one budget of connections, one reporter. */
+import type { AttemptReporter } from './attempt-report.js';
+import type { ConnectionBudget } from './connection-budget.js';
+import type { HostHealth } from './host-health.js';
+import type { Job } from './job.js';
+import type { RelayEnvironment, Resolver, Transport } from './ports.js';
+
+export interface SmtpDestinationPorts {
+  readonly environment: RelayEnvironment;
+  readonly resolver: Resolver;
+  readonly transport: Transport;
+  readonly health: HostHealth;
+  readonly budget: ConnectionBudget;
+  readonly reporter: AttemptReporter;
+  /** The job is over: its memory is free. */
+  jobEnded(job: Job): void;
+  /** The job was not attempted and will not be, because the worker stops. */
+  jobReturned(job: Job): void;
+}
