@@ -2,7 +2,8 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { Failure } from './failure.mjs';
 import { takeLock } from './lock.mjs';
 import { holdsWithin } from './processes.mjs';
@@ -28,7 +29,15 @@ export async function prepare(root, { log, signal, compile = true }) {
 }
 
 async function takeLockWithin(file, log) {
-  let lock = takeLock(file);
+  let lock;
+  try {
+    lock = takeLock(file);
+  } catch (error) {
+    if (error.code !== 'EACCES' && error.code !== 'EROFS') throw error;
+    throw new Failure('this checkout is not ready to run and not ours to write: `npm run build` as its owner', {
+      cause: error,
+    });
+  }
   if (lock.heldBy !== undefined) log(`waiting for process ${lock.heldBy}, which prepares this checkout`);
   await holdsWithin(
     SOMEBODY_ELSE_MS,
@@ -103,4 +112,14 @@ export function runTool([program, ...args], { root, signal, failure }) {
     );
     child.once('exit', (code) => (code === 0 ? done() : fail(new Failure(failure))));
   });
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  // `npm run build`
+  try {
+    await prepare(resolve(import.meta.dirname, '../..'), { log: (line) => console.error(line) });
+  } catch (error) {
+    console.error(`error: ${error.message}`);
+    process.exit(1);
+  }
 }
