@@ -174,15 +174,14 @@ export class GroupCommitter {
     try {
       await run();
     } catch (error) {
-      const cause = error instanceof OperationalError ? error.cause : error;
-      if (isMissingPartition(cause)) {
+      if (isMissingPartition(error)) {
         const events = messages.flatMap((message) => message.events.map((event) => event.id));
         await this.#options.makePartitions([
           ...messages.map((message) => message.id),
           ...events,
           ...rows.map((row) => row.id),
         ]);
-      } else if (!isConflict(cause)) throw error;
+      } else if (!isConflict(error)) throw error;
       await run();
     }
   }

@@ -42,7 +42,7 @@ export interface Database {
     /** Resolves when everything appended so far is committed; rejects when the database is away. */
     flush(): Promise<void>;
   };
-  readonly queue: QueueStore & Pick<QueueInspection, 'status' | 'entries' | 'stillQueued' | 'retryNow'>;
+  readonly queue: QueueStore & Pick<QueueInspection, 'status' | 'entries' | 'stillQueued' | 'committed' | 'retryNow'>;
   readonly policies: PolicyStore;
   readonly lists: ListStore;
   readonly apiKeys: ApiKeyStore;
@@ -124,6 +124,7 @@ export async function openDatabase(settings: DatabaseSettings): Promise<Database
       status: () => inspection.status(),
       entries: (given) => inspection.entries(given),
       stillQueued: (ids) => inspection.stillQueued(ids),
+      committed: (ids) => inspection.committed(ids),
       retryNow: (ids) => inspection.retryNow(ids),
     },
     policies: new PolicyStore(connections.read, orm),

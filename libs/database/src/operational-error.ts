@@ -66,7 +66,8 @@ export function isDataError(error: unknown): boolean {
 
 /** 23514 without a constraint's name: a row found no partition. */
 export function isMissingPartition(error: unknown): boolean {
-  return sqlState(error) === '23514' && (error as { constraint?: string }).constraint === undefined;
+  const raised = error instanceof OperationalError ? error.cause : error;
+  return sqlState(raised) === '23514' && (raised as { constraint?: string }).constraint === undefined;
 }
 
 export function isConflict(error: unknown): boolean {

@@ -12,13 +12,15 @@ import { auditArrays, auditRow } from './audit-rows.js';
 import { textArray, timestamptzArray, uuidArray } from './binary-array.js';
 import { inTransaction, query } from './connections.js';
 import { newId } from './new-id.js';
-import { isConflict, OperationalError, sqlState } from './operational-error.js';
+import { isConflict, isMissingPartition, OperationalError, sqlState } from './operational-error.js';
 import { CLAIM, RECORD, RELEASE, SET_ASIDE } from './queue-statements.js';
 import { acceptStatement } from './write-statements.js';
 
 /** A look back of this length is safe: rows become visible later than their `next_attempt_at` by at most a commit. */
 const LOW_WATER_MARGIN_MS = 15_000;
 const LOW_WATER_RESET_MS = 60_000;
+const MOST_TRIES = 3;
+const UNIQUE_VIOLATION = '23505';
 const EVER_MS = 10 * 365 * 86_400_000;
 
 interface ClaimedRow {
@@ -32,6 +34,13 @@ interface ClaimedRow {
   policy_revision: number;
   content: Buffer | null;
   content_file: string | null;
+}
+
+/** What one call of record() still has to write. */
+interface Batch {
+  readonly outcomes: readonly RecipientOutcome[];
+  readonly notices: readonly MessageToStore[];
+  readonly lost: readonly string[];
 }
 
 export interface QueueStoreOptions {
@@ -67,33 +76,27 @@ export class PostgresQueueStore implements QueueStore {
   }
 
   /**
-   * One transaction for the whole batch. After a failure the caller may give the same outcomes again: those that were
-   * committed although no answer came are recognized by their event. `lost` rows were taken over by another node.
+   * One transaction for the whole batch. After a failure the caller may give outcomes and notices again: what was
+   * committed although no answer came is recognized by its ids. `lost` rows were taken over by another node.
    */
   async record(
     outcomes: readonly RecipientOutcome[],
     notices: readonly MessageToStore[],
   ): Promise<{ readonly lost: readonly string[] }> {
-    const { open, lost } = await this.#sortUncertain(outcomes);
-    if (open.length === 0 && (notices.length === 0 || open.length < outcomes.length)) return { lost };
-    for (let tries = 1; ; tries += 1) {
+    let batch: Batch = { outcomes, notices, lost: [] };
+    if (outcomes.some((outcome) => this.#uncertain.has(outcome.event.id))) batch = await this.#withoutStored(batch);
+    for (let tries = 1; batch.outcomes.length > 0 || batch.notices.length > 0; tries += 1) {
       try {
-        return { lost: [...lost, ...(await this.#recordOnce(open, notices))] };
+        return { lost: [...batch.lost, ...(await this.#recordOnce(batch))] };
       } catch (error) {
-        if (error instanceof OperationalError && !error.outcomeKnown)
-          for (const outcome of open) this.#uncertain.add(outcome.event.id);
-        if (tries > 2 || !isRepeatable(error)) throw error;
-        // The first try may have come through after all: look before writing again.
-        if (sqlState(error) === '23505') {
-          for (const outcome of open) this.#uncertain.add(outcome.event.id);
-          return this.record(open, notices);
-        }
-        await this.#options.makePartitions([
-          ...open.map((outcome) => outcome.event.id),
-          ...notices.map((notice) => notice.id),
-        ]);
+        this.#noteUncertain(batch, error);
+        if (tries > MOST_TRIES) throw error;
+        const rest = await this.#afterFailure(batch, error);
+        if (rest === undefined) throw error;
+        batch = rest;
       }
     }
+    return { lost: batch.lost };
   }
 
   async release(recipientIds: readonly string[]): Promise<void> {
@@ -105,7 +108,7 @@ export class PostgresQueueStore implements QueueStore {
     });
   }
 
-  async #recordOnce(outcomes: readonly RecipientOutcome[], notices: readonly MessageToStore[]): Promise<string[]> {
+  async #recordOnce({ outcomes, notices }: Batch): Promise<string[]> {
     const statement = { name: 'record', text: RECORD, values: recordValues(outcomes, this.#owner()) };
     if (notices.length === 0) {
       const { rows } = await query<{ id: string }>(this.#options.pool, statement);
@@ -118,22 +121,44 @@ export class PostgresQueueStore implements QueueStore {
     });
   }
 
-  async #sortUncertain(
-    outcomes: readonly RecipientOutcome[],
-  ): Promise<{ open: readonly RecipientOutcome[]; lost: string[] }> {
-    const asked = this.#uncertain.size === 0 ? [] : outcomes.filter((outcome) => this.#uncertain.has(outcome.event.id));
-    if (asked.length === 0) return { open: outcomes, lost: [] };
+  #noteUncertain({ outcomes }: Batch, error: unknown): void {
+    if (!(error instanceof OperationalError) || error.outcomeKnown) return;
+    for (const outcome of outcomes) this.#uncertain.add(outcome.event.id);
+  }
+
+  /** What to try again at once; undefined when that would not help. */
+  async #afterFailure(batch: Batch, error: unknown): Promise<Batch | undefined> {
+    if (isConflict(error)) return batch;
+    if (isMissingPartition(error)) {
+      const events = [
+        ...batch.outcomes,
+        ...batch.notices.flatMap((notice) => notice.events.map((event) => ({ event }))),
+      ];
+      await this.#options.makePartitions([
+        ...events.map(({ event }) => event.id),
+        ...batch.notices.map(({ id }) => id),
+      ]);
+      return batch;
+    }
+    if (sqlState(error) !== UNIQUE_VIOLATION) return undefined;
+    // An earlier try came through after all; or an id is truly used twice, then nothing of the batch is stored.
+    const rest = await this.#withoutStored(batch);
+    return rest.outcomes.length < batch.outcomes.length ? rest : undefined;
+  }
+
+  async #withoutStored({ outcomes, notices, lost }: Batch): Promise<Batch> {
     const { rows } = await query<{ id: string; kind: string }>(this.#options.pool, {
-      text: 'select id, kind from audit_event where id = any($1::uuid[])',
-      values: [uuidArray(asked.map((outcome) => outcome.event.id))],
+      text: `select id, kind from audit_event where id = any($1::uuid[])
+             union all select id, 'message' from message where id = any($2::uuid[])`,
+      values: [uuidArray(outcomes.map((outcome) => outcome.event.id)), uuidArray(notices.map((notice) => notice.id))],
     });
     const kinds = new Map(rows.map((row) => [row.id, row.kind]));
-    for (const outcome of asked) this.#uncertain.delete(outcome.event.id);
+    for (const outcome of outcomes) this.#uncertain.delete(outcome.event.id);
+    const nowLost = outcomes.filter((outcome) => kinds.get(outcome.event.id) === 'delivery.lease-lost');
     return {
-      open: outcomes.filter((outcome) => !kinds.has(outcome.event.id)),
-      lost: asked
-        .filter((outcome) => kinds.get(outcome.event.id) === 'delivery.lease-lost')
-        .map((outcome) => outcome.recipientId),
+      outcomes: outcomes.filter((outcome) => !kinds.has(outcome.event.id)),
+      notices: notices.filter((notice) => !kinds.has(notice.id)),
+      lost: [...lost, ...nowLost.map((outcome) => outcome.recipientId)],
     };
   }
 
@@ -178,11 +203,6 @@ export class PostgresQueueStore implements QueueStore {
     }
     return nowMs - this.#drainedAtMs + LOW_WATER_MARGIN_MS;
   }
-}
-
-function isRepeatable(error: unknown): boolean {
-  const state = sqlState(error);
-  return isConflict(error instanceof OperationalError ? error.cause : error) || state === '23514' || state === '23505';
 }
 
 function queuedMessage(row: ClaimedRow): QueuedMessage {
