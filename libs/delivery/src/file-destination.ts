@@ -83,9 +83,9 @@ export class FileDestination implements Destination {
   }
 
   async #deliver(batch: readonly Job[]): Promise<void> {
-    const { environment, files, reporter } = this.#ports;
+    const { environment, reporter } = this.#ports;
     const startedAtMs = environment.clock.nowMs();
-    const written = await files.deliver(this.definition.directory, batch);
+    const written = await this.#written(batch);
     batch.forEach((job, at) => {
       const result = written[at] ?? {
         path: '',
@@ -100,6 +100,15 @@ export class FileDestination implements Destination {
       this.#forget(job);
       this.#ports.jobEnded(job);
     });
+  }
+
+  async #written(batch: readonly Job[]): Promise<Awaited<ReturnType<FileStore['deliver']>>> {
+    try {
+      return await this.#ports.files.deliver(this.definition.directory, batch);
+    } catch (error) {
+      this.#ports.environment.warn(`files of ${this.key} cannot be written`, error);
+      return [];
+    }
   }
 
   #forget(job: Job): void {

@@ -134,15 +134,21 @@ export class SmtpDestination implements Destination {
       const { environment, resolver } = this.#ports;
       const isSelf = (host: string, address: string | undefined, port: number): boolean =>
         environment.isSelf(host, address, port);
-      this.#plan = await findNextHops(this.definition, this.#domain, { resolver, isSelf });
+      this.#keepPlan(await findNextHops(this.definition, this.#domain, { resolver, isSelf }));
     } catch (error) {
       this.#ports.environment.warn(`next hops of ${this.key} cannot be found out`, error);
       const fault = { enhanced: '4.3.0', message: 'next hops cannot be found out', progress: 'none' as const };
-      this.#plan = { ok: false, stage: 'dns', fault };
+      this.#keepPlan({ ok: false, stage: 'dns', fault });
     }
     this.#planAtMs = this.#nowMs();
     this.#planning = false;
     this.#pump();
+  }
+
+  /** Names that nobody can answer for now do not undo what they answered a minute ago. */
+  #keepPlan(plan: NextHops): void {
+    const isTemporary = !plan.ok && !plan.fault.enhanced.startsWith('5.');
+    if (!isTemporary || this.#plan?.ok !== true) this.#plan = plan;
   }
 
   #isClosed(target: RankedTarget): boolean {
@@ -223,8 +229,9 @@ export class SmtpDestination implements Destination {
     } else {
       this.#openings.crowded(this.#lanes.size, this.#nowMs());
     }
-    if (directed !== undefined)
+    if (directed !== undefined) {
       this.#answered(directed.job, target, directed.startedAtMs, sameForAll(directed.job, fault.answer));
+    }
     this.#pump();
   }
 
