@@ -12,7 +12,10 @@ const MEBIBYTE = 1024 * 1024;
 const hostName = z
   .string()
   .max(255)
-  .regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i, 'expected a host name such as `mx.example.com`');
+  .regex(
+    /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i,
+    'expected a host name such as `mx.example.com`',
+  );
 
 const integer = (from: number, to: number): z.ZodType<number> =>
   z
@@ -58,12 +61,13 @@ export interface GatewayConfig {
 }
 
 export type ConfigResult =
-  | { readonly ok: true; readonly config: GatewayConfig }
-  | { readonly ok: false; readonly faults: readonly string[] };
+  { readonly ok: true; readonly config: GatewayConfig } | { readonly ok: false; readonly faults: readonly string[] };
 
 /** Reads the settings from `environment`; every fault is reported, not only the first. */
 export function readGatewayConfig(environment: Readonly<Record<string, string | undefined>>): ConfigResult {
-  const unknown = Object.keys(environment).filter((name) => name.startsWith('GATEWAY_') && !(name in ENVIRONMENT.shape));
+  const unknown = Object.keys(environment).filter(
+    (name) => name.startsWith('GATEWAY_') && !(name in ENVIRONMENT.shape),
+  );
   const faults = unknown.map((name) => `\`${name}\` is not a setting of the gateway; known are ${knownNames()}`);
   const parsed = ENVIRONMENT.safeParse(environment);
   if (!parsed.success) {

@@ -1,7 +1,7 @@
 /** The wiring: every `new` with arguments is here. Nest owns the order of starting and stopping through `Gateway`. */
 import { join } from 'node:path';
 import { Module, type DynamicModule, type FactoryProvider } from '@nestjs/common';
-import { openDatabase, type Database } from '#database';
+import { newId, openDatabase, type Database } from '#database';
 import { createSmtpServer, type SmtpServer } from '#smtp-net';
 import { AuditIntake } from './audit-intake.js';
 import type { GatewayConfig } from './config.js';
@@ -16,21 +16,16 @@ import { routeNotice } from './policy/notice-routing.js';
 import { PolicyHolder } from './policy/policy-holder.js';
 import { PolicyReloader } from './policy/policy-reloader.js';
 import { RouteTable } from './policy/route-table.js';
-import { createRelay, type Relay } from './relay/relay-runner.js';
+import { RelayRunner } from './relay/relay-runner.js';
+import { spooledContent, spooledQueue } from './relay/spooled-queue.js';
 
-const CONFIG = Symbol('gateway config');
-const LOG = Symbol('log');
 const DATABASE = Symbol('database');
-const RELAY = Symbol('relay');
 const SERVER = Symbol('smtp server');
+const LISTENERS_REFERENCE = Symbol('listeners reference');
 
-/** A provider made by calling `make` with what its tokens stand for. */
-function provide<A extends readonly unknown[], T>(
-  token: symbol | (abstract new (...args: never[]) => T),
-  inject: FactoryProvider['inject'] & unknown[],
-  make: (...args: A) => T | Promise<T>,
-): FactoryProvider {
-  return { provide: token, inject, useFactory: (...args: unknown[]) => make(...(args as unknown as A)) };
+/** Listeners need the server, the server its hooks, and the hooks the listeners' names: this breaks the circle. */
+interface ListenersReference {
+  current: Listeners | undefined;
 }
 
 @Module({})
@@ -39,153 +34,154 @@ export class GatewayModule {
     return {
       module: GatewayModule,
       providers: [
-        { provide: CONFIG, useValue: config },
-        { provide: LOG, useValue: log },
         PolicyHolder,
-        provide(DATABASE, [], () => openDatabase({ url: config.databaseUrl, applicationName: 'postern gateway' })),
-        provide(AuditIntake, [DATABASE], (database: Database) => new AuditIntake(database)),
-        provide(MemoryBudget, [], () => new MemoryBudget(config.memoryBytes)),
-        provide(RouteTable, [], () => new RouteTable(mailDir(config))),
-        provide(SERVER, [InboundAnswers], (hooks: InboundAnswers) =>
-          createSmtpServer({
-            hostname: config.hostname,
-            hooks,
-            onBug: (error) => {
-              log.error({ err: error }, 'a session failed on a bug');
-            },
-          }),
-        ),
+        { provide: LISTENERS_REFERENCE, useValue: { current: undefined } satisfies ListenersReference },
+        { provide: MemoryBudget, useValue: new MemoryBudget(config.memoryBytes) },
+        { provide: RouteTable, useValue: new RouteTable(join(config.dataDir, 'mail')) },
+        {
+          provide: DATABASE,
+          useFactory: () => openDatabase({ url: config.databaseUrl, applicationName: 'postern gateway' }),
+        },
+        { provide: AuditIntake, inject: [DATABASE], useFactory: (database: Database) => new AuditIntake(database) },
         ...inboundProviders(config, log),
-        ...relayProviders(config, log),
-        ...policyProviders(config, log),
-        provide(
-          Gateway,
-          [DATABASE, SERVER, Listeners, RELAY, PolicyReloader, SpoolSweeper, AuditIntake],
-          (
-            database: Database,
-            server: SmtpServer,
-            listeners: Listeners,
-            relay: Relay,
-            reloader: PolicyReloader,
-            sweeper: SpoolSweeper,
-            audit: AuditIntake,
-          ) => new Gateway({ config, log, database, server, listeners, relay, reloader, sweeper, audit }),
-        ),
+        relayProvider(config, log),
+        policyProvider(config, log),
+        gatewayProvider(config, log),
       ],
     };
   }
 }
 
-function inboundProviders(config: GatewayConfig, log: Logger): FactoryProvider[] {
-  return [
-    provide(
-      AcceptMessage,
-      [DATABASE, RELAY],
-      (database: Database, relay: Relay) => new AcceptMessage(database.messages, relay, log),
-    ),
-    provide(
-      InboundAnswers,
-      [PolicyHolder, AuditIntake, MemoryBudget, AcceptMessage, LISTENER_NAMES],
-      (
-        holder: PolicyHolder,
-        audit: AuditIntake,
-        budget: MemoryBudget,
-        acceptMessage: AcceptMessage,
-        names: ListenerNames,
-      ) =>
-        new InboundAnswers({
-          hostname: config.hostname,
-          spoolDir: spoolDir(config),
-          inlineContentBytes: config.inlineContentBytes,
-          budget,
-          log,
-          listenerOf: (local) => names.listeners?.nameOf(local),
-          currentPolicy: () => holder.current,
-          canStore: () => audit.canStore,
-          appendAudit: (events) => {
-            audit.append(events);
-          },
-          acceptMessage,
-        }),
-    ),
-    provide(LISTENER_NAMES, [], (): ListenerNames => ({ listeners: undefined })),
-    provide(Listeners, [SERVER, LISTENER_NAMES], (server: SmtpServer, names: ListenerNames) => {
-      names.listeners = new Listeners(server, config.stopGraceMs, log);
-      return names.listeners;
-    }),
-    provide(
-      SpoolSweeper,
-      [DATABASE],
-      (database: Database) =>
-        new SpoolSweeper({ spoolDir: spoolDir(config), queue: database.queue, nowMs: () => Date.now(), log }),
-    ),
-  ];
-}
-
-function relayProviders(config: GatewayConfig, log: Logger): FactoryProvider[] {
-  return [
-    provide(
-      RELAY,
-      [DATABASE, RouteTable, PolicyHolder, AuditIntake, LISTENER_NAMES],
-      (database: Database, routes: RouteTable, holder: PolicyHolder, audit: AuditIntake, names: ListenerNames) =>
-        createRelay({
-          hostname: config.hostname,
-          spoolDir: spoolDir(config),
-          maxHeldBytes: config.memoryBytes,
-          dnsServers: config.dnsServers,
-          queue: database.queue,
-          routes,
-          routeNotice: (recipient) => routeNotice(holder.current, recipient, new Date().toISOString()),
-          isListener: (address, port) => names.listeners?.nameOf({ address, port }) !== undefined,
-          appendEvents: (events) => {
-            audit.append(events);
-          },
-          log,
-        }),
-    ),
-  ];
-}
-
-function policyProviders(config: GatewayConfig, log: Logger): FactoryProvider[] {
-  return [
-    provide(
-      PolicyReloader,
-      [DATABASE, PolicyHolder, Listeners, RouteTable, RELAY, AuditIntake],
-      (...[database, holder, listeners, routes, relay, audit]: ReloaderUses) => {
-        const reloader = new PolicyReloader({
-          policyName: 'main',
-          nodeName: config.nodeName,
-          policies: database.policies,
-          lists: database.lists,
-          holder,
-          listeners,
-          appendAudit: (events) => {
-            audit.append(events);
-          },
-          log,
-        });
-        reloader.onSwap((loaded) => {
-          routes.update(loaded);
-          relay.wake();
-        });
-        return reloader;
-      },
-    ),
-  ];
-}
-
-type ReloaderUses = readonly [Database, PolicyHolder, Listeners, RouteTable, Relay, AuditIntake];
-
-/** Listeners need the server, the server needs its hooks, and the hooks need the listeners' names: this breaks the circle. */
-interface ListenerNames {
-  listeners: Listeners | undefined;
-}
-const LISTENER_NAMES = Symbol('listener names');
-
-function spoolDir(config: GatewayConfig): string {
+function spoolDirOf(config: GatewayConfig): string {
   return join(config.dataDir, 'spool');
 }
 
-function mailDir(config: GatewayConfig): string {
-  return join(config.dataDir, 'mail');
+function inboundProviders(config: GatewayConfig, log: Logger): FactoryProvider[] {
+  const spoolDir = spoolDirOf(config);
+  return [
+    {
+      provide: AcceptMessage,
+      inject: [DATABASE, RelayRunner],
+      useFactory: (database: Database, relay: RelayRunner) =>
+        new AcceptMessage(database.messages, relay, (content) => spooledContent(content, spoolDir), log),
+    },
+    answersProvider(config, log),
+    {
+      provide: SERVER,
+      inject: [InboundAnswers],
+      useFactory: (hooks: InboundAnswers) =>
+        createSmtpServer({
+          hostname: config.hostname,
+          hooks,
+          onBug: (error) => {
+            log.error({ err: error }, 'a session failed on a bug');
+          },
+        }),
+    },
+    {
+      provide: Listeners,
+      inject: [SERVER, LISTENERS_REFERENCE],
+      useFactory: (server: SmtpServer, reference: ListenersReference) => {
+        reference.current = new Listeners(server, config.stopGraceMs, log);
+        return reference.current;
+      },
+    },
+    {
+      provide: SpoolSweeper,
+      inject: [DATABASE],
+      useFactory: (database: Database) =>
+        new SpoolSweeper({ spoolDir, queue: database.queue, nowMs: () => Date.now(), log }),
+    },
+  ];
+}
+
+type AnswerUses = readonly [PolicyHolder, AuditIntake, MemoryBudget, AcceptMessage, ListenersReference];
+
+function answersProvider(config: GatewayConfig, log: Logger): FactoryProvider {
+  return {
+    provide: InboundAnswers,
+    inject: [PolicyHolder, AuditIntake, MemoryBudget, AcceptMessage, LISTENERS_REFERENCE],
+    useFactory: (...[holder, audit, budget, acceptMessage, listeners]: AnswerUses) =>
+      new InboundAnswers({
+        hostname: config.hostname,
+        spoolDir: spoolDirOf(config),
+        inlineContentBytes: config.inlineContentBytes,
+        budget,
+        log,
+        listenerOf: (local) => listeners.current?.nameOf(local),
+        currentPolicy: () => holder.current,
+        canStore: () => audit.canStore,
+        appendAudit: (events) => {
+          audit.append(events);
+        },
+        acceptMessage,
+      }),
+  };
+}
+
+type RelayUses = readonly [Database, RouteTable, PolicyHolder, AuditIntake, ListenersReference];
+
+function relayProvider(config: GatewayConfig, log: Logger): FactoryProvider {
+  const options = {
+    hostname: config.hostname,
+    maxHeldBytes: config.memoryBytes,
+    ...(config.dnsServers.length > 0 && { dns: { servers: config.dnsServers } }),
+  };
+  return {
+    provide: RelayRunner,
+    inject: [DATABASE, RouteTable, PolicyHolder, AuditIntake, LISTENERS_REFERENCE],
+    useFactory: (...[database, routes, holder, audit, listeners]: RelayUses) =>
+      new RelayRunner(options, {
+        queue: spooledQueue(database.queue, spoolDirOf(config)),
+        routes,
+        newId,
+        routeNotice: (recipient) => routeNotice(holder.current, recipient, new Date().toISOString()),
+        isSelf: (_host, address, port) => listeners.current?.isOwn(address, port) ?? false,
+        appendEvents: (events) => {
+          audit.append(events);
+        },
+        warn: (message, error) => {
+          log.warn({ err: error }, message);
+        },
+      }),
+  };
+}
+
+type ReloaderUses = readonly [Database, PolicyHolder, Listeners, RouteTable, RelayRunner, AuditIntake];
+
+function policyProvider(config: GatewayConfig, log: Logger): FactoryProvider {
+  return {
+    provide: PolicyReloader,
+    inject: [DATABASE, PolicyHolder, Listeners, RouteTable, RelayRunner, AuditIntake],
+    useFactory: (...[database, holder, listeners, routes, relay, audit]: ReloaderUses) => {
+      const reloader = new PolicyReloader({
+        policyName: 'main',
+        nodeName: config.nodeName,
+        policies: database.policies,
+        lists: database.lists,
+        holder,
+        listeners,
+        appendAudit: (events) => {
+          audit.append(events);
+        },
+        log,
+      });
+      reloader.onSwap((loaded) => {
+        routes.update(loaded);
+        relay.wake();
+      });
+      return reloader;
+    },
+  };
+}
+
+type GatewayUses = readonly [Database, SmtpServer, Listeners, RelayRunner, PolicyReloader, SpoolSweeper, AuditIntake];
+
+function gatewayProvider(config: GatewayConfig, log: Logger): FactoryProvider {
+  return {
+    provide: Gateway,
+    inject: [DATABASE, SERVER, Listeners, RelayRunner, PolicyReloader, SpoolSweeper, AuditIntake],
+    useFactory: (...[database, server, listeners, relay, reloader, sweeper, audit]: GatewayUses) =>
+      new Gateway({ config, log, database, server, listeners, relay, reloader, sweeper, audit }),
+  };
 }

@@ -17,7 +17,7 @@ import { ListenFailure, type Listeners } from './inbound/listeners.js';
 import type { SpoolSweeper } from './inbound/spool-sweeper.js';
 import type { Logger } from './log.js';
 import type { PolicyReloader } from './policy/policy-reloader.js';
-import type { Relay } from './relay/relay-runner.js';
+import type { RelayRunner } from './relay/relay-runner.js';
 import { VERSION } from './version.js';
 
 /** A predecessor that is still closing its sockets is given this long before a taken port is an error. */
@@ -32,7 +32,7 @@ export interface GatewayParts {
   readonly database: Database;
   readonly server: SmtpServer;
   readonly listeners: Listeners;
-  readonly relay: Relay;
+  readonly relay: RelayRunner;
   readonly reloader: PolicyReloader;
   readonly sweeper: SpoolSweeper;
   readonly audit: AuditIntake;

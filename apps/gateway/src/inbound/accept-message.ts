@@ -15,7 +15,9 @@ export interface MessageStore {
 }
 
 export interface FirstAttempt {
-  /** Takes the message for an attempt from memory; false when it has no room. The rows are leased to this node. */
+  /** Whether a message of this size would be taken now: decides whether its rows are stored leased to this node. */
+  hasRoom(sizeBytes: number): boolean;
+  /** Takes the message for an attempt from memory. When it has no room after all, it gives the leases back itself. */
   offer(message: QueuedMessage): boolean;
 }
 
@@ -37,26 +39,29 @@ export class AcceptMessage {
   constructor(
     private readonly store: MessageStore,
     private readonly firstAttempt: FirstAttempt,
+    private readonly readable: (content: ContentSource) => ContentSource,
     private readonly log: Logger,
   ) {}
 
   async accept(request: AcceptRequest): Promise<AcceptResult> {
-    const { trace, events, ...message } = request;
+    const { trace, ...message } = request;
+    const leased = this.firstAttempt.hasRoom(request.sizeBytes);
     try {
-      await this.store.accept({ ...message, events, leased: true });
+      await this.store.accept({ ...message, leased });
     } catch (error) {
       // Also when the connection was lost during the commit: the message may be stored, the client will send it
       // again. A duplicate is possible, a loss is not.
       this.log.warn({ transaction: trace, err: error }, 'message not stored, answered 451');
       return { ok: false, reply: notNow(trace) };
     }
-    this.#offer(request);
+    if (leased) this.#offer(request);
     return { ok: true, reply: accepted(trace) };
   }
 
   /** One queued message per route: a worker's claim never mixes routes either. */
   #offer(request: AcceptRequest): void {
     const acceptedAtMs = Date.now();
+    const content = this.readable(request.content);
     const byRoute = new Map<string, AcceptRequest['recipients'][number][]>();
     for (const recipient of request.recipients) {
       const group = byRoute.get(recipient.route);
@@ -67,7 +72,7 @@ export class AcceptMessage {
       this.firstAttempt.offer({
         id: request.id,
         sender: request.sender,
-        content: request.content,
+        content,
         sizeBytes: request.sizeBytes,
         body8bit: request.body8bit,
         policyRevision: request.policyRevision,

@@ -5,7 +5,7 @@
  * (no policy loaded, database away, no room, a loop) is refused temporarily, except the loop.
  */
 import { newId } from '#database';
-import { traceOf, type AuditEvent, type RecordedFacts } from '#audit';
+import { traceOf, type AuditEvent } from '#audit';
 import { judgeConnect, judgeHelo, judgeMail, judgeRecipient, type Facts, type RecipientDecision } from '#policy';
 import { printMailbox, receivedHeader } from '#smtp-core';
 import type { Answer, ForwardPath, MailParams, Reply, ReversePath, TransactionEnd as EndReason } from '#smtp-core';
@@ -66,7 +66,11 @@ export class InboundAnswers implements SmtpServerHooks {
     const inbound = stateOf(session);
     const policy = this.use.currentPolicy();
     if (policy === undefined) return { effect: 'refuse', reply: SERVICE_NOT_READY, close: true };
-    inbound.facts = { ...inbound.facts, helo: domain, 'helo.kind': heloKind(domain, this.use.hostname, session.local.address) };
+    inbound.facts = {
+      ...inbound.facts,
+      helo: domain,
+      'helo.kind': heloKind(domain, this.use.hostname, session.local.address),
+    };
     const decision = judgeHelo(policy.snapshot, inbound.facts);
     if (decision.verdict === 'accept' || decision.answer === 'at-rcpt') return { effect: 'accept' };
     return { effect: 'refuse', reply: refusal(decision, traceOf(inbound.id)) };
@@ -174,7 +178,7 @@ export class InboundAnswers implements SmtpServerHooks {
       });
       return { effect: 'refuse', reply };
     }
-    return this.#accept(session, inbound, transaction, content, message);
+    return this.#accept(session, transaction, content, message);
   }
 
   transactionEnded(session: ServerSession, why: EndReason, reply?: Reply): void {
@@ -214,11 +218,11 @@ export class InboundAnswers implements SmtpServerHooks {
 
   async #accept(
     session: ServerSession,
-    inbound: InboundSession,
     transaction: InboundTransaction,
     content: ContentBuffer,
     message: NonNullable<TransactionEnd['message']>,
   ): Promise<Answer> {
+    const inbound = stateOf(session);
     try {
       const events = transactionEvents(session, inbound, transaction, {
         kind: 'transaction.accepted',
@@ -226,7 +230,9 @@ export class InboundAnswers implements SmtpServerHooks {
         reply: `250 2.0.0 Accepted ${transaction.trace}`,
         message,
       });
-      const source = content.isInline ? ({ kind: 'inline', bytes: content.takeInline() } as const) : await content.finish();
+      const source = content.isInline
+        ? ({ kind: 'inline', bytes: content.takeInline() } as const)
+        : await content.finish();
       const result = await this.use.acceptMessage.accept({
         id: transaction.id,
         trace: transaction.trace,
@@ -307,7 +313,7 @@ function recordRecipient(
     by: decision.by,
     reply: replyText(reply),
     ...(decision.route !== undefined && { route: decision.route }),
-    facts: facts as RecordedFacts,
+    facts,
   };
 }
 

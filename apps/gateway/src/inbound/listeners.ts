@@ -5,6 +5,7 @@
  * take over another's port, without being closed. `prepare` opens what a new policy needs and touches nothing else:
  * a policy whose port is taken can still be refused. `commit` makes it the truth and stops what is not wanted any more.
  */
+import { networkInterfaces } from 'node:os';
 import type { ListenerDefinition } from '#policy';
 import type { SmtpListener, SmtpServer } from '#smtp-net';
 import type { Logger } from '../log.js';
@@ -55,28 +56,42 @@ export class Listeners {
     return exact?.listener;
   }
 
+  /** Whether mail sent to this address and port would come back to us. */
+  isOwn(address: string | undefined, port: number): boolean {
+    const same = this.#current.filter(({ open }) => open.socket.port === port);
+    if (address === undefined) return false;
+    return same.some((current) => current.open.socket.address === address || (isWildcard(current) && isOurs(address)));
+  }
+
   /** Opens the sockets that are missing. Throws `ListenFailure`, and leaves nothing of this call open then. */
   async prepare(definitions: readonly ListenerDefinition[]): Promise<PreparedListeners> {
     const wanted: PreparedListeners['wanted'][number][] = [];
     const opened: OpenSocket[] = [];
     try {
       for (const definition of definitions) {
-        let port = definition.port;
-        for (const address of definition.addresses) {
-          const key = `${definition.port === 0 ? definition.name : ''} ${address} ${String(definition.port)}`;
-          const kept = this.#current.find(({ open }) => open.key === key)?.open;
-          const open = kept ?? { key, socket: await this.#bind(definition.name, address, port) };
-          if (kept === undefined) opened.push(open);
-          // Several addresses of one listener share the port that was free for the first.
-          port = open.socket.port;
-          wanted.push({ listener: definition.name, open });
-        }
+        wanted.push(...(await this.#prepareOne(definition, opened)));
       }
       return { wanted, opened };
     } catch (error) {
       await stopAll(opened, 0);
       throw error;
     }
+  }
+
+  /** The sockets of one listener; those that had to be opened go into `opened` as well. */
+  async #prepareOne(definition: ListenerDefinition, opened: OpenSocket[]): Promise<PreparedListeners['wanted']> {
+    const wanted: PreparedListeners['wanted'][number][] = [];
+    let port = definition.port;
+    for (const address of definition.addresses) {
+      const key = `${definition.port === 0 ? definition.name : ''} ${address} ${String(definition.port)}`;
+      const kept = this.#current.find(({ open }) => open.key === key)?.open;
+      const open = kept ?? { key, socket: await this.#bind(definition.name, address, port) };
+      if (kept === undefined) opened.push(open);
+      // Several addresses of one listener share the port that was free for the first.
+      port = open.socket.port;
+      wanted.push({ listener: definition.name, open });
+    }
+    return wanted;
   }
 
   commit(prepared: PreparedListeners): void {
@@ -109,6 +124,12 @@ export class Listeners {
       throw new ListenFailure(listenSentence(listener, address, port, code), { cause: error });
     }
   }
+}
+
+/** An address of this machine. */
+function isOurs(address: string): boolean {
+  if (address.startsWith('127.') || address === '::1') return true;
+  return Object.values(networkInterfaces()).some((addresses) => addresses?.some((own) => own.address === address));
 }
 
 function isWildcard({ open }: PreparedListeners['wanted'][number]): boolean {

@@ -77,7 +77,6 @@ function fieldValue(window: Buffer, start: number, end: number): string {
   const raw = window.toString('utf8', colon + 1, Math.min(end, colon + 1 + 4 * MAX_VALUE_CHARS));
   const unfolded = raw
     .replace(/\r?\n[ \t]+/g, ' ')
-    // eslint-disable-next-line no-control-regex -- control characters are what is looked for
     .replace(/[\u0000-\u001f\u007f-\u009f]/g, ' ')
     .trim();
   return unfolded.length > MAX_VALUE_CHARS ? unfolded.slice(0, MAX_VALUE_CHARS) : unfolded;

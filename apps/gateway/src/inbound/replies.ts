@@ -33,5 +33,7 @@ export function refusal(decision: Decision, trace: string): Reply {
 /** The reply as it goes on the wire, lines joined by a blank, without CRLF. */
 export function replyText(reply: Reply): string {
   const text = reply.lines.join(' ');
-  return reply.enhanced === undefined ? `${String(reply.code)} ${text}` : `${String(reply.code)} ${reply.enhanced} ${text}`;
+  return reply.enhanced === undefined
+    ? `${String(reply.code)} ${text}`
+    : `${String(reply.code)} ${reply.enhanced} ${text}`;
 }

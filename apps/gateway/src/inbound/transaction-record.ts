@@ -1,5 +1,5 @@
 /** Writes down a finished transaction: everything needed to explain it, and to decide it again. */
-import type { AuditEvent, RecordedFacts, TransactionRecord } from '#audit';
+import type { AuditEvent, TransactionRecord } from '#audit';
 import { newId } from '#database';
 import type { ServerSession } from '#smtp-net';
 import type { InboundSession, InboundTransaction } from './inbound-session.js';
@@ -40,7 +40,7 @@ export function transactionEvents(
     startedAtMs: transaction.startedAtMs,
     snapshot: transaction.policy.recorded,
     client: transaction.decision.client,
-    facts: transaction.facts as RecordedFacts,
+    facts: transaction.facts,
     parameters: transaction.parameters,
     recipients,
     by: end.by,

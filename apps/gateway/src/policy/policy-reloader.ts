@@ -91,7 +91,9 @@ export class PolicyReloader {
     for (const listener of this.#listeners) listener(loaded);
   }
 
-  async #compileReleased(release: PolicyRelease): Promise<{ readonly policy: CompiledPolicy; readonly digest: string }> {
+  async #compileReleased(
+    release: PolicyRelease,
+  ): Promise<{ readonly policy: CompiledPolicy; readonly digest: string }> {
     const released = await this.options.policies.revision(release.revision, release.policy);
     if (released === undefined) throw new Error(`released revision ${String(release.revision)} is missing`);
     return compileRevision(released);
