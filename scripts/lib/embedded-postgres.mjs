@@ -22,7 +22,6 @@ const START_DEADLINE_MS = 60_000; // recovery of a large log after a crash count
 const FAST_STOP_MS = 20_000;
 const IMMEDIATE_STOP_MS = 5_000;
 const LINGERING_MS = 15_000;
-const MAX_LOG_BYTES = 10_000_000;
 const WATCH_ORPHAN_MS = 500;
 
 const SETTINGS = {
@@ -224,7 +223,6 @@ async function startPatiently(place, argv) {
 }
 
 async function startServer({ account, native, cluster, logFile, socket }, argv) {
-  if (existsSync(logFile) && statSync(logFile).size > MAX_LOG_BYTES) renameSync(logFile, `${logFile}.1`);
   const output = openSync(logFile, 'a', 0o600);
   const before = statSync(logFile).size;
   const child = spawn(join(native, 'bin/postgres'), argv, {

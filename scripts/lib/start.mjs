@@ -64,6 +64,10 @@ function listenForSignals(stop, log) {
       stop.abort();
     });
   }
+  process.on('uncaughtException', (error) => {
+    report(error, log);
+    stop.abort(); // in order, as always
+  });
   process.stdout.on('error', () => undefined); // nobody reads any more; mail goes on
   process.stderr.on('error', () => undefined);
 }

@@ -5,7 +5,7 @@
  * (`fatal`, or exit 78): that is not mended by starting again.
  */
 import { fork } from 'node:child_process';
-import { closeSync, copyFileSync, mkdirSync, openSync, readFileSync, statSync, truncateSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Failure } from './failure.mjs';
 
@@ -15,7 +15,6 @@ const MAX_BACK_OFF_MS = 30_000;
 const STABLE_MS = 60_000; // a run this long clears the memory of earlier crashes
 const READY_DEADLINE_MS = 60_000;
 const MAX_FAILED_FIRST_STARTS = 3;
-const MAX_LOG_BYTES = 50_000_000;
 
 export class SupervisedProcess {
   #child;
@@ -81,7 +80,12 @@ export class SupervisedProcess {
   }
 
   #lastWords() {
-    const said = readFileSync(this.options.logFile).subarray(this.#spoken).toString().trim().split('\n');
+    const log = readFileSync(this.options.logFile);
+    const said = log
+      .subarray(log.length < this.#spoken ? 0 : this.#spoken) // cut meanwhile
+      .toString()
+      .trim()
+      .split('\n');
     const line =
       said.findLast((text) => text.startsWith('{')) ?? said.find((text) => /Error\b.*:/.test(text)) ?? said.at(-1);
     return `${messageOf(line).trim() || 'it said nothing'} (its log: ${this.options.logFile})`;
@@ -101,15 +105,6 @@ export class SupervisedProcess {
     }, deadlineMs);
     await gone;
     clearTimeout(late);
-  }
-
-  /** The child appends, so its log can be cut while it writes. */
-  rotateLog() {
-    const { logFile } = this.options;
-    if (statSync(logFile).size < MAX_LOG_BYTES) return;
-    copyFileSync(logFile, `${logFile}.1`);
-    truncateSync(logFile, 0);
-    this.#spoken = 0;
   }
 }
 

@@ -10,6 +10,7 @@ import { Failure } from './failure.mjs';
 import { isHeld } from './lock.mjs';
 import { birthOf, holdsWithin } from './processes.mjs';
 import { shortHash } from './postgres-place.mjs';
+import { rotateLog } from './rotate-log.mjs';
 import { SupervisedProcess } from './supervised-process.mjs';
 
 const GATEWAY_STOP_MS = 20_000;
@@ -190,13 +191,25 @@ export class Supervisor {
   }
 
   #rotateLogs() {
-    for (const child of [this.#gateway, this.#api]) child.rotateLog();
+    for (const name of ['log/gateway.log', 'log/admin-api.log', 'postgres.log'])
+      this.#orSay(() => rotateLog(join(this.dataDir, name)));
   }
 
   #write(name, value) {
     const path = join(this.dataDir, name);
-    writeFileSync(`${path}.new`, `${JSON.stringify(value)}\n`);
-    renameSync(`${path}.new`, path);
+    this.#orSay(() => {
+      writeFileSync(`${path}.new`, `${JSON.stringify(value)}\n`);
+      renameSync(`${path}.new`, path);
+    });
+  }
+
+  /** A full disk must not end the supervisor: deliveries go on and make room. */
+  #orSay(action) {
+    try {
+      action();
+    } catch (error) {
+      this.log(error.message);
+    }
   }
 }
 
