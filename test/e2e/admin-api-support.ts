@@ -61,14 +61,23 @@ ${more}`;
 }
 
 export class ApiUnderTest {
-  private constructor(
-    readonly url: string,
-    readonly key: string,
-    readonly viewerKey: string,
-    readonly database: Database,
-    readonly postgres: TestDatabase,
-    readonly app: NestExpressApplication,
-  ) {}
+  readonly url: string;
+  readonly key: string;
+  readonly viewerKey: string;
+  readonly database: Database;
+  readonly postgres: TestDatabase;
+  readonly app: NestExpressApplication;
+
+  private constructor(parts: Omit<ApiUnderTest, 'ask' | 'publish' | 'stop'>) {
+    ({
+      url: this.url,
+      key: this.key,
+      viewerKey: this.viewerKey,
+      database: this.database,
+      postgres: this.postgres,
+      app: this.app,
+    } = parts);
+  }
 
   static async start(): Promise<ApiUnderTest> {
     const postgres = await createTestDatabase();
@@ -77,7 +86,7 @@ export class ApiUnderTest {
     const viewer = await database.apiKeys.create({ name: 'reader', role: 'viewer', actor: 'test' });
     const access = new DatabaseAccess(database);
     const { app, url } = await listening(access);
-    return new ApiUnderTest(url, admin.secret, viewer.secret, database, postgres, app);
+    return new ApiUnderTest({ url, key: admin.secret, viewerKey: viewer.secret, database, postgres, app });
   }
 
   async ask(path: string, ask: Ask = {}): Promise<Answer> {
@@ -117,7 +126,7 @@ export async function listening(access: DatabaseAccess): Promise<{ app: NestExpr
 export async function send(url: string, path: string, ask: Ask): Promise<Answer> {
   const asIs = typeof ask.body === 'string' || ask.body instanceof Uint8Array;
   const body =
-    ask.body === undefined || asIs ? (ask.body as string | Uint8Array | undefined) : JSON.stringify(ask.body);
+    ask.body === undefined || asIs ? (ask.body) : JSON.stringify(ask.body);
   const response = await fetch(new URL(path, url), {
     method: ask.method ?? 'GET',
     headers: {

@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { parsePublicId, publicId } from '#audit';
 import type { ApiKey } from '#database';
 import { DatabaseAccess } from '../database-access.js';
+import type { Fields } from '../http/fields.js';
 import { Problem } from '../http/problem.js';
 import { futureTime } from '../lists/lists.service.js';
 import type { ApiKeyDto, CreatedApiKeyDto, NewApiKeyRequest } from './api-key.dto.js';
@@ -44,7 +45,7 @@ function isLastingAdmin(key: ApiKey): boolean {
   return key.role === 'admin' && key.revokedAt === undefined && key.expiresAt === undefined;
 }
 
-function keyDto(key: ApiKey): ApiKeyDto {
+function keyDto(key: ApiKey): Fields<ApiKeyDto> {
   return {
     id: publicId('key', key.id),
     name: key.name,

@@ -49,7 +49,7 @@ export class ListsController {
   @RequiresRole('viewer')
   @ApiOperation({ operationId: 'listLists', summary: 'The managed lists of the live policy' })
   @ApiOkResponse({ type: ManagedListPageDto })
-  @ApiProblems()
+  @ApiProblems('not-found', 'conflict')
   async all(): Promise<ManagedListPageDto> {
     return { data: await this.lists.all() };
   }
@@ -58,7 +58,7 @@ export class ListsController {
   @RequiresRole('viewer')
   @ApiOperation({ operationId: 'listEntries', summary: 'Entries of a list, in the order of their values' })
   @ApiOkResponse({ type: ListEntryPageDto })
-  @ApiProblems('not-found')
+  @ApiProblems('not-found', 'conflict')
   async entries(
     @Param() path: ListPath,
     @Query() query: PageQuery,
@@ -74,7 +74,7 @@ export class ListsController {
   @RequiresRole('viewer')
   @ApiOperation({ operationId: 'getEntry', summary: 'One entry' })
   @ApiOkResponse({ type: ListEntryDto })
-  @ApiProblems('not-found', 'value-refused')
+  @ApiProblems('not-found', 'conflict', 'value-refused')
   entry(@Param() path: EntryPath): Promise<ListEntryDto> {
     return this.lists.entry(path.list, path.value);
   }
@@ -87,7 +87,7 @@ export class ListsController {
   })
   @ApiCreatedResponse({ type: AddedEntryDto })
   @ApiOkResponse({ type: AddedEntryDto })
-  @ApiProblems('not-found', 'value-refused', 'malformed-body', 'body-too-large', 'unsupported-media-type')
+  @ApiProblems('not-found', 'conflict', 'value-refused', 'malformed-body', 'body-too-large', 'unsupported-media-type')
   async add(
     @Param() path: ListPath,
     @Body() body: NewEntryRequest,
@@ -103,7 +103,7 @@ export class ListsController {
   @HttpCode(HttpStatus.NO_CONTENT)
   @ApiOperation({ operationId: 'removeEntry', summary: 'Remove an entry' })
   @ApiNoContentResponse()
-  @ApiProblems('not-found', 'value-refused')
+  @ApiProblems('not-found', 'conflict', 'value-refused')
   remove(@Param() path: EntryPath, @Query() query: RemoveEntryQuery, @Actor() actor: Principal): Promise<void> {
     return this.lists.remove(path, actor.name, query.reason);
   }

@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { ListEntry } from '#database';
 import { checkListEntry, type CompiledPolicy } from '#policy';
 import { DatabaseAccess } from '../database-access.js';
+import type { Fields } from '../http/fields.js';
 import { readCursor, writeCursor } from '../http/page.js';
 import type { PageQuery } from '../http/page.dto.js';
 import { Problem } from '../http/problem.js';
@@ -108,7 +109,7 @@ function noEntry(list: string, value: string): Problem {
   return new Problem('not-found', `\`${value}\` is not in \`${list}\``);
 }
 
-function entryDto(entry: ListEntry): ListEntryDto {
+function entryDto(entry: ListEntry): Fields<ListEntryDto> {
   return {
     value: entry.value,
     ...(entry.note !== undefined && { note: entry.note }),

@@ -3,6 +3,7 @@ import type { LivePolicy, PolicyRevision, PublishResult } from '#database';
 import { readPolicy, type Finding } from '#policy';
 import { DatabaseAccess } from '../database-access.js';
 import { checkPrecondition, stale, type Precondition } from '../http/conditional.js';
+import type { Fields } from '../http/fields.js';
 import { readCursor, writeCursor } from '../http/page.js';
 import type { PageQuery } from '../http/page.dto.js';
 import { Problem } from '../http/problem.js';
@@ -172,7 +173,7 @@ function published(result: PublishResult, digest: string, findings: readonly Fin
   };
 }
 
-function summaryOf(revision: Omit<PolicyRevision, 'source'>, live: boolean): RevisionSummaryDto {
+function summaryOf(revision: Omit<PolicyRevision, 'source'>, live: boolean): Fields<RevisionSummaryDto> {
   return {
     name: revision.policy,
     revision: revision.revision,
@@ -184,7 +185,7 @@ function summaryOf(revision: Omit<PolicyRevision, 'source'>, live: boolean): Rev
   };
 }
 
-function withSource(revision: PolicyRevision, live: boolean): RevisionDto {
+function withSource(revision: PolicyRevision, live: boolean): Fields<RevisionDto> {
   return { ...summaryOf(revision, live), document: documentOf(revision.source), source: revision.source };
 }
 

@@ -1,5 +1,6 @@
 import { publicId, traceOf, type AttemptRecord } from '#audit';
 import type { StoredEvent, TransactionStory, TransactionSummary } from '#database';
+import type { Fields } from '../http/fields.js';
 import type { AttemptDto, RecipientDto, SessionDto, TransactionDto, TransactionSummaryDto } from './transaction.dto.js';
 
 /** What the store tells, in the words of the API: public ids, times as text. */
@@ -50,7 +51,7 @@ export function storyOf(story: TransactionStory): TransactionDto {
 
 function sessionOf(story: TransactionStory): SessionDto {
   const { record, session } = story;
-  const known: SessionDto = {
+  const known: Fields<SessionDto> = {
     ...(story.sessionId !== undefined && { id: publicId('ses', story.sessionId) }),
     listener: record.listener,
     ...(story.clientAddress !== undefined && { ip: story.clientAddress }),
