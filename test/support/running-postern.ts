@@ -161,7 +161,8 @@ export function launch(options: PosternOptions): { child: ChildProcess; said: ()
     process.execPath,
     [
       join(options.project ?? process.env['POSTERN_UNDER_TEST'] ?? PROJECT, 'scripts/start.mjs'),
-      ...['--json', '--data-dir', options.dataDir, '--api-port', String(options.apiPort ?? 0), '--policy', policyFile],
+      ...['--json', '--data-dir', options.dataDir, '--policy', policyFile],
+      ...(options.env?.['ADMIN_API_PORT'] === undefined ? ['--api-port', String(options.apiPort ?? 0)] : []),
     ],
     { stdio: 'pipe', env: { ...cleanEnvironment(), ...options.env } },
   );

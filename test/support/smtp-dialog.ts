@@ -29,6 +29,7 @@ export class SmtpDialog {
   readonly #deadlineMs: number;
   #received = '';
   #ended = false;
+  #replies = 0;
   #wake: () => void = () => undefined;
 
   private constructor(socket: Socket, deadlineMs: number) {
@@ -45,6 +46,11 @@ export class SmtpDialog {
       this.#ended = true;
       this.#wake();
     });
+  }
+
+  /** Whether a first reply, the banner, was read. */
+  get greeted(): boolean {
+    return this.#replies > 0;
   }
 
   /** Connects and does not wait for the banner. */
@@ -83,6 +89,7 @@ export class SmtpDialog {
       const whole = /^(?:\d{3}-[^\r\n]*\r\n)*(\d{3})(?: [^\r\n]*)?\r\n/.exec(this.#received);
       if (whole !== null) {
         this.#received = this.#received.slice(whole[0].length);
+        this.#replies += 1;
         const lines = whole[0].slice(0, -2).split('\r\n');
         return { code: Number(whole[1]), lines, text: lines.join('\n') };
       }
