@@ -1,0 +1,158 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { openDatabase, type Database } from '#database';
+import { createTestDatabase, type TestDatabase } from '../support/postgres.js';
+import { makeMessage, outcomesOf } from './message.js';
+
+let database: TestDatabase;
+let one: Database;
+let two: Database;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+});
+
+afterAll(async () => {
+  await database.drop();
+});
+
+beforeEach(async () => {
+  one = await openDatabase({ url: database.url });
+  two = await openDatabase({ url: database.url });
+});
+
+afterEach(async () => {
+  await database.query('delete from queue');
+  await one.close();
+  await two.close();
+});
+
+async function ownersOf(messageId: string): Promise<(number | undefined)[]> {
+  return (await two.queue.entries({ messageId })).data.map((entry) => entry.owner);
+}
+
+/** What a crash leaves behind: rows of an incarnation that nobody stopped. */
+async function deadNode(name: string, aliveUntil: string): Promise<{ owner: number; messageId: string }> {
+  const rows = await database.query<{ id: number }>(
+    `insert into node (name, alive_until) values ($1, now() + $2::interval) returning id`,
+    [name, aliveUntil],
+  );
+  const owner = rows[0]?.id ?? 0;
+  const message = makeMessage();
+  await two.messages.accept(message);
+  await database.query(
+    `update queue set owner = $2, next_attempt_at = now() + interval '1 hour' where message_id = $1`,
+    [message.id, owner],
+  );
+  return { owner, messageId: message.id };
+}
+
+test('leaving gives leases back', async () => {
+  const node = await one.nodes.join('a');
+  const message = makeMessage({ leased: true });
+  await one.messages.accept(message);
+  expect(await ownersOf(message.id)).toEqual([node.nodeId]);
+  expect(await two.nodes.list()).toMatchObject([{ name: 'a', alive: true }]);
+  await node.leave();
+  expect(await ownersOf(message.id)).toEqual([undefined]);
+  expect(await two.nodes.list()).toMatchObject([{ name: 'a', alive: false }]);
+});
+
+test('a name belongs to one live process', async () => {
+  await one.nodes.join('a');
+  await expect(two.nodes.join('a')).rejects.toMatchObject({
+    code: 'node-name-taken',
+    message: 'another live process uses the node name `a`; give each gateway its own',
+  });
+  await two.nodes.join('b');
+});
+
+describe('taking over', () => {
+  test('a new start of the same name takes its predecessor’s mail at once', async () => {
+    const dead = await deadNode('a', '20 seconds');
+    const node = await one.nodes.join('a');
+    expect(node.nodeId).not.toBe(dead.owner);
+    expect(await ownersOf(dead.messageId)).toEqual([undefined]);
+    expect((await one.queue.claim(10)).map(({ id }) => id)).toEqual([dead.messageId]);
+    expect((await one.queue.entries()).data).toMatchObject([{ takeovers: 1, owner: node.nodeId }]);
+    await one.audit.flush();
+    expect((await one.audit.events({ kinds: ['queue.taken-over'] })).data).toMatchObject([
+      { data: { node: 'a', owner: dead.owner, recipients: 1, by: 'a' } },
+    ]);
+  });
+
+  test('another’s only when it has been silent, and not right after a restart of the server', async () => {
+    const silent = await deadNode('silent', '-1 second');
+    const living = await deadNode('living', '20 seconds');
+    const node = await one.nodes.join('a');
+    const [facts] = await database.query<{ young: boolean }>(
+      `select pg_postmaster_start_time() > now() - interval '30 seconds' as young`,
+    );
+    if (facts?.young === true) expect(await ownersOf(silent.messageId)).toEqual([silent.owner]);
+    // Waiting for the server to grow old would take half a minute.
+    await database.query(
+      `create schema if not exists old; create or replace function old.pg_postmaster_start_time() returns timestamptz language sql as $$ select timestamptz '2020-01-01' $$`,
+    );
+    await database.query(`alter database ${database.name} set search_path = old, pg_catalog, public`);
+    await one.close();
+    one = await openDatabase({ url: database.url });
+    await one.nodes.join('a');
+    expect(node.alive).toBe(true);
+    expect(await ownersOf(silent.messageId)).toEqual([undefined]);
+    expect(await ownersOf(living.messageId)).toEqual([living.owner]);
+    await database.query(`alter database ${database.name} reset search_path`);
+  });
+
+  test('who was declared dead goes on under a new id; its old leases are lost', async () => {
+    const node = await one.nodes.join('a');
+    const message = makeMessage({ leased: true });
+    await one.messages.accept(message);
+    const before = node.nodeId;
+    await database.query('update node set stopped_at = now() where id = $1', [before]);
+    await database.query('update queue set owner = null where owner = $1', [before]);
+    await two.nodes.join('b');
+    const [claimed] = await two.queue.claim(10);
+    await node.heartbeat();
+    expect(node.nodeId).not.toBe(before);
+    const outcomes = outcomesOf({
+      id: message.id,
+      recipients: message.recipients.map((recipient) => ({ ...recipient, attempts: 0 })),
+    });
+    expect(await one.queue.record(outcomes, [])).toEqual({ lost: message.recipients.map(({ id }) => id) });
+    const later = claimed === undefined ? [] : outcomesOf(claimed);
+    expect(await two.queue.record(later, [])).toEqual({ lost: [] });
+  });
+
+  test('what a node wrote after it was declared dead is found when it comes back', async () => {
+    const node = await one.nodes.join('a');
+    await database.query('update node set stopped_at = now() where id = $1', [node.nodeId]);
+    const message = makeMessage({ leased: true });
+    await one.messages.accept(message);
+    await node.heartbeat();
+    expect(await ownersOf(message.id)).toEqual([undefined]);
+  });
+});
+
+test('a lost connection does not lose the name', async () => {
+  const node = await one.nodes.join('a');
+  const id = node.nodeId;
+  await database.query(
+    `select pg_terminate_backend(l.pid) from pg_locks l join pg_stat_activity a using (pid)
+     where l.locktype = 'advisory' and a.datname = current_database()`,
+  );
+  await node.heartbeat().catch(() => undefined);
+  await node.heartbeat();
+  expect(node.nodeId).toBe(id);
+  await expect(two.nodes.join('a')).rejects.toMatchObject({ code: 'node-name-taken' });
+});
+
+test('a node tells which policy it judges by', async () => {
+  const node = await one.nodes.join('a');
+  node.reportPolicy(7, 'sha256:ab');
+  await node.heartbeat();
+  await node.heartbeat();
+  expect((await two.nodes.list()).find(({ name }) => name === 'a')).toMatchObject({
+    alive: true,
+    revision: 7,
+    digest: 'sha256:ab',
+  });
+});
