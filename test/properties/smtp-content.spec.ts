@@ -1,0 +1,105 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { ContentDecoder } from '#smtp-core';
+import { cutAt, cuts } from '../support/smtp-arbitraries.js';
+
+interface Decoded {
+  readonly content: string;
+  readonly end: number;
+  readonly fault: string | undefined;
+}
+
+/** What stands at `at`: its octets, what of them is kept, and what is wrong with them. */
+interface Token {
+  readonly length: number;
+  readonly kept: string;
+  readonly fault?: string;
+}
+
+function tokenAt(input: string, at: number): Token {
+  if (input.startsWith('\r\n', at)) return { length: 2, kept: '\r\n' };
+  const char = input[at] ?? '';
+  if (char === '\r' && at + 1 < input.length) return { length: 1, kept: char, fault: 'bare-cr' };
+  if (char === '\n') return { length: 1, kept: '', fault: 'bare-lf' };
+  return char === '\0' ? { length: 1, kept: '', fault: 'nul' } : { length: 1, kept: char };
+}
+
+/** A dot at the start of a line that does not end the content. */
+function dotAt(input: string, at: number): Token {
+  return input[at + 1] === '\r' ? { length: 2, kept: '', fault: 'bare-cr' } : { length: 1, kept: '' };
+}
+
+/** The same rules as slow and plain as they can be written: the whole input, one octet after the other. */
+function decodeSlowly(input: string, maxBytes: number): Decoded {
+  let content = '';
+  let fault: string | undefined;
+  for (let at = 0, lineStart = true; at < input.length;) {
+    if (lineStart && input.startsWith('.\r\n', at)) return { content, end: at + 3, fault };
+    if (lineStart && '.\r\n'.startsWith(input.slice(at))) break;
+    const token = lineStart && input[at] === '.' ? dotAt(input, at) : tokenAt(input, at);
+    const room = fault === undefined ? maxBytes - content.length : 0;
+    content += token.kept.slice(0, room);
+    if (token.kept.length > room) fault ??= 'too-large';
+    fault ??= token.fault;
+    lineStart = token.length === 2 && token.kept !== '';
+    at += token.length;
+  }
+  return { content, end: -1, fault };
+}
+
+function decode(pieces: readonly Buffer[], maxBytes: number): Decoded {
+  const decoder = new ContentDecoder(maxBytes);
+  const kept: Buffer[] = [];
+  let read = 0;
+  for (const piece of pieces) {
+    const end = decoder.read(piece, 0, (octets) => kept.push(Buffer.from(octets)));
+    if (end >= 0) return { content: Buffer.concat(kept).toString('latin1'), end: read + end, fault: decoder.fault };
+    read += piece.length;
+  }
+  return { content: Buffer.concat(kept).toString('latin1'), end: -1, fault: decoder.fault };
+}
+
+const content = fc
+  .array(fc.constantFrom('\r', '\n', '\r\n', '.', '\0', 'a', 'bc', '\r\n.\r\n', '\r\n..', '\xe4'), { maxLength: 40 })
+  .map((parts) => parts.join(''));
+
+describe('the content decoder', () => {
+  it('agrees with the plain reading of the rules, under any split', () => {
+    fc.assert(
+      fc.property(content, cuts, fc.integer({ min: 0, max: 60 }), (input, places, maxBytes) => {
+        const octets = Buffer.from(input, 'latin1');
+        expect(decode(cutAt(octets, places), maxBytes)).toEqual(decodeSlowly(input, maxBytes));
+        expect(decode([octets], maxBytes)).toEqual(decodeSlowly(input, maxBytes));
+      }),
+      { numRuns: 3000 },
+    );
+  });
+
+  it('finds no end but CR LF . CR LF', () => {
+    fc.assert(
+      fc.property(content, (input) => {
+        const { end } = decode([Buffer.from(input, 'latin1')], Number.POSITIVE_INFINITY);
+        const first = /(?:^|\r\n)\.\r\n/.exec(input);
+        expect(end).toBe(first === null ? -1 : first.index + first[0].length);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it.each(['\n', '\r', '\r\n', '\r\n.', '\r\n..', '\0', '.\r', '\r\r\n.', '\n\r'])(
+    'searches no octet twice: %j',
+    (pattern) => {
+      const octets = Buffer.from(pattern.repeat(2_000));
+      let searched = 0;
+      const search = Buffer.from(octets);
+      octets.indexOf = (value: string | number | Uint8Array, from: unknown = 0): number => {
+        const index = search.indexOf(value, Number(from));
+        searched += (index < 0 ? octets.length : index + 1) - Number(from);
+        return index;
+      };
+      new ContentDecoder().read(octets, 0, () => undefined);
+      // Once for each of CR, LF and NUL.
+      expect(searched).toBeLessThanOrEqual(3 * octets.length);
+    },
+  );
+});
