@@ -97,8 +97,7 @@ export class DnsResolver implements Resolver {
       this.#askRecords(async () => this.#resolver.resolve6(name, { ttl: true })),
     ]);
     const both = combine(four, six);
-    const missing = both.answer.kind === 'none' || both.answer.kind === 'no-domain';
-    return missing && this.#usesSystem ? systemAddresses(name, both) : both;
+    return both.answer.kind !== 'found' && this.#usesSystem ? systemAddresses(name, both) : both;
   }
 
   async #askRecords(ask: () => Promise<readonly { address: string; ttl: number }[]>): Promise<Timed<string>> {
@@ -116,8 +115,11 @@ export class DnsResolver implements Resolver {
 /** IPv4 first. One family's failure matters only when the other has nothing. */
 function combine(four: Timed<string>, six: Timed<string>): Timed<string> {
   const keptMs = Math.min(four.keptMs, six.keptMs);
-  const values = [four, six].flatMap(({ answer }) => (answer.kind === 'found' ? answer.values : []));
-  if (values.length > 0) return { answer: { kind: 'found', values }, keptMs: Math.max(keptMs, SHORTEST_KEPT_MS) };
+  const found = [four, six].filter(({ answer }) => answer.kind === 'found');
+  const values = found.flatMap(({ answer }) => (answer.kind === 'found' ? answer.values : []));
+  if (values.length > 0) {
+    return { answer: { kind: 'found', values }, keptMs: Math.min(...found.map((timed) => timed.keptMs)) };
+  }
   if (four.answer.kind === 'failed') return { answer: four.answer, keptMs };
   if (six.answer.kind === 'failed') return { answer: six.answer, keptMs };
   return { answer: four.answer, keptMs };
@@ -135,7 +137,7 @@ async function systemAddresses(name: string, otherwise: Timed<string>): Promise<
 }
 
 function failure(error: unknown): Timed<never> {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+  const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : 'unknown';
   switch (code) {
     case 'ENODATA':
       return { answer: { kind: 'none' }, keptMs: NEGATIVE_KEPT_MS };

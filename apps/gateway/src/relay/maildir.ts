@@ -129,7 +129,7 @@ async function syncDirectory(directory: string): Promise<void> {
 }
 
 function failed(path: string, error: unknown): Written {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
   const [enhanced, message] = PROBLEMS[code] ?? [
     '4.3.0',
     code === '' ? 'file cannot be written' : `file cannot be written: ${code}`,
