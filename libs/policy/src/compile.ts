@@ -4,6 +4,7 @@
  * `compile` reads, checks and analyses; `check` also runs the document's tests and invariants, as a publish must.
  */
 import { analyse } from './analyse/index.js';
+import { explore } from './analyse/explore.js';
 import type { CompiledPolicy, CompileResult } from './compiled.js';
 import { compileInvariants, compileTests } from './compile/expectations.js';
 import { CompileContext } from './compile/context.js';
@@ -58,7 +59,10 @@ function build(input: unknown, withTests: boolean): CompileResult {
   const context = new CompileContext(document, read.value, findings, complete);
   const policy = compileParts(context);
   analyse(context, policy, findings);
-  if (withTests && !findings.blocking) testPolicy(policy, findings);
+  if (withTests && !findings.blocking) {
+    testPolicy(policy, findings);
+    explore(policy, findings);
+  }
   return findings.blocking ? { ok: false, findings: findings.list() } : { ok: true, policy, findings: findings.list() };
 }
 

@@ -5,7 +5,7 @@ import { TIME_OF_DAY_PATTERN } from './values/units.js';
 import { FACTS, factsIn, type FactDefinition } from './vocabulary.js';
 
 export type Scalar = string | number | boolean;
-export type Range = { [bound in 'at-least' | 'above' | 'at-most' | 'below']?: string | number | undefined };
+export type Range = Partial<Record<'at-least' | 'above' | 'at-most' | 'below', string | number | undefined>>;
 export interface TimeRange {
   from: string;
   to: string;

@@ -43,6 +43,7 @@ export function runPhase(scope: Scope, phase: AclPhase): Outcome | undefined {
     }
     const holds = ruleHolds(scope, rule);
     if (scope.trace !== undefined) traceRule(scope, phase, rule, holds);
+    if (holds === YES) scope.reached?.add(rule.id);
     if (holds === NO || rule.monitor) continue;
     const outcome = act(scope, rule, holds);
     if (outcome !== undefined) return outcome;

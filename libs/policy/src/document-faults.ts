@@ -36,7 +36,7 @@ function show(value: unknown): string {
   if (value === null) return 'nothing';
   if (Array.isArray(value)) return 'a list';
   if (typeof value === 'object') return 'a mapping';
-  const text = String(value);
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
   return `\`${text.length > 60 ? `${text.slice(0, 57)}…` : text}\``;
 }
 
@@ -78,7 +78,9 @@ class FaultWriter {
     }
     if (issue.code === 'invalid_key') {
       const key = String(path.at(-1));
-      this.add('D5', path, `\`${key}\` is not a name, expected lower-case letters, digits and hyphens`, 'key');
+      this.add('D5', path, `\`${key}\` is not a name, expected lower-case letters, digits and hyphens`, {
+        what: 'key',
+      });
     } else if (valueAt(this.root, path) === undefined) {
       this.add('D2', path, `missing \`${String(path.at(-1) ?? '')}\`, expected ${issue.message}`);
     } else {
@@ -97,18 +99,23 @@ class FaultWriter {
         fact.name === 'tag' || fact.name === 'client'
           ? `fact \`${key}\` can not be used in ${where}`
           : `fact \`${key}\` is not known in ${where}, expected in phase \`${fact.phase}\` or later`;
-      this.add('D6', path, message, 'key');
+      this.add('D6', path, message, { what: 'key' });
       return;
     }
     const known = isConditions(parent) ? FACTS.map((each) => each.name) : knownKeys(parent);
     const guess = nearest(key, known);
     const hint = guess === undefined ? '' : `, did you mean \`${guess}\`?`;
-    this.add('D1', path, `unknown key \`${key}\`${hint}`, 'key', guess);
+    this.add('D1', path, `unknown key \`${key}\`${hint}`, { what: 'key', fix: guess });
   }
 
-  private add(code: string, path: Path, message: string, what: 'key' | 'value' = 'value', fix?: string): void {
+  private add(
+    code: string,
+    path: Path,
+    message: string,
+    place: { what?: 'key' | 'value'; fix?: string | undefined } = {},
+  ): void {
     const finding = { code, severity: 'blocks' as const, pointer: pointerOf(path), message };
-    this.findings.add(fix === undefined ? finding : { ...finding, fix }, what);
+    this.findings.add(place.fix === undefined ? finding : { ...finding, fix: place.fix }, place.what ?? 'value');
   }
 }
 
@@ -138,7 +145,7 @@ interface AnyDef {
 }
 
 function definition(schema: z.core.$ZodType): AnyDef {
-  return schema._zod.def as unknown as AnyDef;
+  return schema._zod.def;
 }
 
 function unwrap(schema: z.core.$ZodType): z.core.$ZodType {

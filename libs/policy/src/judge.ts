@@ -40,7 +40,11 @@ export function judgeHelo(snapshot: Snapshot, facts: Facts): Decision {
 
 /** At MAIL FROM: connect and helo again, then who is talking, what it may send as, and the rules. */
 export function judgeMail(snapshot: Snapshot, facts: Facts): Decision {
-  const scope = new Scope(snapshot, facts);
+  return judgeMailIn(new Scope(snapshot, facts));
+}
+
+/** `judgeMail` in a scope that somebody looks into afterwards. */
+export function judgeMailIn(scope: Scope): Decision {
   return decision(scope, mailOutcome(scope));
 }
 
@@ -77,8 +81,7 @@ export function decideTransaction(
 ): TransactionDecision {
   const connect = judgeConnect(snapshot, facts);
   const helo = judgeHelo(snapshot, facts);
-  const mailScope = new Scope(snapshot, facts, steps);
-  const mail = decision(mailScope, mailOutcome(mailScope));
+  const mail = judgeMailIn(new Scope(snapshot, facts, steps));
   const judged = recipients.map((own) => judgeRecipientIn(new Scope(snapshot, { ...facts, ...own }, steps), mail));
   return { connect, helo, mail, recipients: judged };
 }
@@ -173,7 +176,8 @@ function senderBinding(scope: Scope): Outcome | undefined {
     : { ...refuse('defer', 'builtin/sender-not-allowed', UNKNOWN_REPLY, 'at-rcpt'), unknown: 'sender' };
 }
 
-function judgeRecipientIn(scope: Scope, earlier: Decision): RecipientDecision {
+/** `judgeRecipient` in a scope that somebody looks into afterwards. */
+export function judgeRecipientIn(scope: Scope, earlier: Decision): RecipientDecision {
   scope.client = earlier.client === 'none' ? undefined : earlier.client;
   scope.tags.push(...earlier.tags);
   placePostmaster(scope);
@@ -192,6 +196,12 @@ function recipientDecision(scope: Scope, outcome: Outcome & { readonly route?: s
 
 function printed(address: unknown): string {
   return typeof address === 'string' ? address : '';
+}
+
+/** Applies what comes before anything is asked about a recipient. For the analyser. */
+export function placeRecipient(scope: Scope): void {
+  placePostmaster(scope);
+  rewrite(scope);
 }
 
 /** Bare `postmaster` (RFC 5321 s4.5.1) belongs to a domain of ours. */
@@ -285,7 +295,10 @@ function routeOutcome(scope: Scope, accepted: Outcome): Outcome & { readonly rou
     const holds = ruleHolds(scope, rule);
     const effect = `route ${rule.route}`;
     traceStep(scope, { stage: 'routing', id: rule.id, result: holds, effect, when: rule.when, unless: rule.unless });
-    if (holds === YES) return { verdict: 'accept', by: accepted.by, answer: 'now', route: rule.route };
+    if (holds === YES) {
+      scope.reached?.add(rule.id);
+      return { verdict: 'accept', by: accepted.by, answer: 'now', route: rule.route };
+    }
     if (holds === UNKNOWN) {
       const unknown = unknownIn(scope, [...rule.when, ...rule.unless]);
       const outcome = refuse('defer', rule.id, UNKNOWN_REPLY, 'now');

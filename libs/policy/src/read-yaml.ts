@@ -174,7 +174,7 @@ export function readText(text: string): ReadResult {
     reader.refuse('Y5', second.range[0], 'a second document begins here, expected one document');
   }
   if (reader.findings.blocking) return failed();
-  const value = reader.value(document.contents as Node | null, '', 0, { line: 1, column: 1 });
+  const value = reader.value(document.contents, '', 0, { line: 1, column: 1 });
   if (reader.findings.blocking) return failed();
   const { places } = reader;
   return {

@@ -17,7 +17,7 @@ export interface TestResult {
   readonly message: string;
   /** How the decision came about, in English. */
   readonly explanation: readonly string[];
-  /** Ids of rules that were true. */
+  /** Ids of rules that were true, or unknown. */
   readonly reached: readonly string[];
 }
 
@@ -80,7 +80,7 @@ export function runTest(policy: CompiledPolicy, test: CompiledTest): TestResult 
     pointer: test.pointer,
     message: wrong.join('; '),
     explanation: explainSteps(steps),
-    reached: steps.filter((step) => step.result === 'yes').map((step) => step.id),
+    reached: steps.filter((step) => step.result === 'yes' || step.result === 'unknown').map((step) => step.id),
   };
 }
 

@@ -17,7 +17,8 @@ export class Scope {
   recipient: FactValue | undefined;
   /** As the client gave it. */
   original: FactValue | undefined;
-  /** Rests of unknown facts that made a rule defer. */
+  /** For the analyser: ids of the rules that held. */
+  reached: Set<string> | undefined;
   private ownDomain: string | undefined;
   private own: Tri = NO;
 

@@ -21,6 +21,8 @@ export interface FactDefinition {
   /** First phase in which the fact is known. */
   readonly phase: Phase;
   readonly type: FactType;
+  /** For facts that are compared with lists: the type of literals. */
+  readonly literal?: 'network' | 'domain' | 'address' | 'word';
   /** Types of list that it may be compared with. */
   readonly lists: readonly ListType[];
   /** For `enum`. */
@@ -43,6 +45,7 @@ export const FACTS: readonly FactDefinition[] = [
     name: 'ip',
     phase: 'connect',
     type: 'network',
+    literal: 'network',
     lists: ['network'],
     meaning: 'address of the client; IPv4-mapped IPv6 addresses are IPv4',
     example: '10.0.0.0/8',
@@ -79,6 +82,7 @@ export const FACTS: readonly FactDefinition[] = [
     name: 'helo',
     phase: 'helo',
     type: 'domain',
+    literal: 'domain',
     lists: domainLists,
     meaning: 'name given with EHLO or HELO',
     example: '.example.net',
@@ -106,6 +110,7 @@ export const FACTS: readonly FactDefinition[] = [
     name: 'sender',
     phase: 'mail',
     type: 'address',
+    literal: 'address',
     lists: ['address', 'regex'],
     meaning: 'reverse path; absent for the null sender',
     example: 'ann@example.com',
@@ -114,6 +119,7 @@ export const FACTS: readonly FactDefinition[] = [
     name: 'sender.domain',
     phase: 'mail',
     type: 'domain',
+    literal: 'domain',
     lists: domainLists,
     derived: true,
     meaning: 'its domain; absent for the null sender',
@@ -123,6 +129,7 @@ export const FACTS: readonly FactDefinition[] = [
     name: 'sender.local',
     phase: 'mail',
     type: 'word',
+    literal: 'word',
     lists: wordLists,
     derived: true,
     meaning: 'its local part; absent for the null sender',
@@ -149,6 +156,7 @@ export const FACTS: readonly FactDefinition[] = [
     name: 'recipient',
     phase: 'rcpt',
     type: 'address',
+    literal: 'address',
     lists: ['address', 'regex'],
     meaning: 'forward path after rewriting',
     example: 'ann@example.com',
@@ -157,6 +165,7 @@ export const FACTS: readonly FactDefinition[] = [
     name: 'recipient.domain',
     phase: 'rcpt',
     type: 'domain',
+    literal: 'domain',
     lists: domainLists,
     derived: true,
     meaning: 'its domain',
@@ -166,6 +175,7 @@ export const FACTS: readonly FactDefinition[] = [
     name: 'recipient.local',
     phase: 'rcpt',
     type: 'word',
+    literal: 'word',
     lists: wordLists,
     derived: true,
     meaning: 'its local part',
@@ -175,6 +185,7 @@ export const FACTS: readonly FactDefinition[] = [
     name: 'recipient.original',
     phase: 'rcpt',
     type: 'address',
+    literal: 'address',
     lists: ['address', 'regex'],
     derived: true,
     meaning: 'forward path as the client gave it',

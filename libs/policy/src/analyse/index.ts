@@ -1,8 +1,20 @@
-/** What is wrong, or odd, about a document whose parts are all well-formed. */
+/**
+ * What is wrong, or odd, about a document whose parts are all well-formed. One file per family of finding.
+ *
+ * These need only the tables of the document. What needs its transactions (rules that never match, invariants, routes in
+ * a circle) is in explore.ts, and asked for by `check` only.
+ */
 import type { CompileContext } from '../compile/context.js';
 import type { CompiledPolicy } from '../compiled.js';
 import type { Findings } from '../findings.js';
+import { analyseClientOverlap } from './clients.js';
+import { analyseLists } from './lists.js';
+import { analyseRelay } from './relay.js';
+import { analyseRoutes } from './routes.js';
 
-export function analyse(_context: CompileContext, _policy: CompiledPolicy, _findings: Findings): void {
-  // families follow
+export function analyse(context: CompileContext, policy: CompiledPolicy, findings: Findings): void {
+  analyseRelay(context, policy, findings);
+  analyseClientOverlap(policy, findings);
+  analyseRoutes(policy, findings);
+  analyseLists(context, policy, findings);
 }

@@ -6,6 +6,7 @@ import type { Bounds, Condition, ValueSet } from '../program.js';
 import { parseSizeBytes, parseTimeOfDay } from '../values/units.js';
 import { factNamed, type FactDefinition } from '../vocabulary.js';
 import type { CompileContext, NameKind } from './context.js';
+import type { PlainListType } from '../sets/entries.js';
 import { compileMembers, eachValue } from './members.js';
 
 /** Cheap comparisons first: with Kleene's logic the order can not matter. */
@@ -40,7 +41,7 @@ function unwrap(operand: Operand, pointer: string): Plain {
     }
     if ('all' in operand) return { ...unwrap(operand.all, joinPointer(pointer, 'all')), every: true };
   }
-  return { operand: operand, pointer, negated: false, every: false };
+  return { operand, pointer, negated: false, every: false };
 }
 
 /** How a condition reads in an explanation. */
@@ -102,31 +103,51 @@ function compileSet(context: CompileContext, fact: FactDefinition, plain: Plain,
       : { kind: 'bounds', bounds: compileBounds(context, operand, pointer, fact.type === 'size') };
   }
   const values = eachValue<Scalar>(operand, pointer).filter(({ value }) => value !== 'none');
+  const { literal } = fact;
+  if (literal !== undefined) return compileMemberSet(context, { fact, literal, operand, pointer, grant });
+  if (fact.type === 'name') {
+    for (const { value, pointer: at } of values) requireNamed(context, fact, String(value), at);
+  }
+  return valuesAsSet(
+    fact,
+    values.map(({ value }) => value),
+  );
+}
+
+function valuesAsSet(fact: FactDefinition, values: readonly Scalar[]): ValueSet {
   switch (fact.type) {
-    case 'network':
-    case 'domain':
-    case 'address':
-    case 'word': {
-      const literalsOnly = fact.type === 'word' && Array.isArray(operand);
-      const rules = { lists: fact.lists, literal: fact.type, literalsOnly, ...(grant === undefined ? {} : { grant }) };
-      const isList = Array.isArray(operand);
-      const texts = values.map(({ value }) => String(value));
-      const noneLiteral = literalsOnly && (operand as readonly Scalar[]).includes('none') ? ['none'] : [];
-      const written: string | readonly string[] = isList ? [...texts, ...noneLiteral] : (texts[0] ?? []);
-      return { kind: 'members', members: compileMembers(context, written, pointer, rules) };
-    }
-    case 'name':
-      for (const { value, pointer: at } of values) requireNamed(context, fact, String(value), at);
-      return { kind: 'words', words: new Set(values.map(({ value }) => String(value))) };
-    case 'enum':
-      return { kind: 'words', words: new Set(values.map(({ value }) => String(value))) };
     case 'boolean':
-      return { kind: 'booleans', booleans: new Set(values.map(({ value }) => value === true)) };
+      return { kind: 'booleans', booleans: new Set(values.map((value) => value === true)) };
     case 'number':
     case 'size':
-    case 'time':
-      return { kind: 'numbers', numbers: new Set(values.map(({ value }) => Number(value))) };
+      return { kind: 'numbers', numbers: new Set(values.map(Number)) };
+    default:
+      return { kind: 'words', words: new Set(values.map(String)) };
   }
+}
+
+interface MemberOperand {
+  readonly fact: FactDefinition;
+  readonly literal: PlainListType;
+  readonly operand: Scalar | readonly Scalar[];
+  readonly pointer: string;
+  readonly grant: string | undefined;
+}
+
+/** Lists and literals. Words in brackets are literals, `none` among them too. */
+function compileMemberSet(
+  context: CompileContext,
+  { fact, literal, operand, pointer, grant }: MemberOperand,
+): ValueSet {
+  const literalsOnly = literal === 'word' && Array.isArray(operand);
+  const rules = { lists: fact.lists, literal, literalsOnly, ...(grant === undefined ? {} : { grant }) };
+  if (!Array.isArray(operand)) {
+    const written = operand === 'none' ? [] : String(operand);
+    return { kind: 'members', members: compileMembers(context, written, pointer, rules) };
+  }
+  const texts = (operand as readonly Scalar[]).map(String);
+  const skipped = literalsOnly ? texts : texts.filter((text) => text !== 'none');
+  return { kind: 'members', members: compileMembers(context, skipped, pointer, rules) };
 }
 
 function requireNamed(context: CompileContext, fact: FactDefinition, name: string, pointer: string): void {

@@ -41,7 +41,7 @@ export class CompileContext {
     this.names = {
       listener: new Set([...keysOf(root['listeners']), ...Object.keys(document.listeners)]),
       list: new Set(keysOf(root['lists'])),
-      client: new Set(clients.map((client) => String((client as Record<string, unknown> | null)?.['name'] ?? ''))),
+      client: new Set(clients.map(nameOf)),
       route: new Set([...keysOf(root['routes']), ...Object.keys(document.routes)]),
       retry: new Set(keysOf(root['retry'])),
       tag: collectTags(root),
@@ -64,14 +64,14 @@ export class CompileContext {
   }
 }
 
+function nameOf(item: unknown): string {
+  const name = typeof item === 'object' && item !== null && 'name' in item ? item.name : undefined;
+  return typeof name === 'string' ? name : '';
+}
+
 function collectTags(root: Record<string, unknown>): ReadonlySet<string> {
   const acl = (root['acl'] ?? {}) as Record<string, unknown>;
-  const tags = new Set<string>();
-  for (const phase of ACL_PHASES) {
-    for (const rule of Array.isArray(acl[phase]) ? (acl[phase] as unknown[]) : []) {
-      const tag = (rule as Record<string, unknown> | null)?.['tag'];
-      for (const each of Array.isArray(tag) ? (tag as unknown[]) : [tag]) if (typeof each === 'string') tags.add(each);
-    }
-  }
-  return tags;
+  const rules = ACL_PHASES.flatMap((phase) => (Array.isArray(acl[phase]) ? (acl[phase] as unknown[]) : []));
+  const tags = rules.flatMap((rule) => (rule as Record<string, unknown> | null)?.['tag'] ?? []);
+  return new Set(tags.filter((tag) => typeof tag === 'string'));
 }

@@ -12,7 +12,7 @@ import { parseInstantMs, parseSizeBytes } from '../values/units.js';
 import { factNamed, type FactDefinition } from '../vocabulary.js';
 import { compileConditions } from './conditions.js';
 import type { CompileContext } from './context.js';
-import { checkUnique } from './rules.js';
+import { checkUnique, oneOrMany } from './rules.js';
 
 /** Decisions that no rule of the document makes. */
 export const BUILTINS = [
@@ -60,38 +60,47 @@ function compileTest(
     const compiled = compileFact(context, fact, value, joinPointer(pointer, 'given', name));
     if (compiled !== undefined) facts[name] = compiled;
   }
-  const { expect } = test;
+  const lists = compileGivenLists(context, test, pointer);
+  return { name: test.name, facts, lists, expect: compileExpected(context, test.expect, pointer, ids), pointer };
+}
+
+function compileExpected(
+  context: CompileContext,
+  expect: TestDocument['expect'],
+  pointer: string,
+  ids: ReadonlySet<string>,
+): CompiledTest['expect'] {
   const at = joinPointer(pointer, 'expect');
-  if (expect.by !== undefined && expect.by !== '' && !ids.has(expect.by) && context.complete) {
-    const guess = nearest(expect.by, ids);
-    context.findings.blocks(
-      'D4',
-      joinPointer(at, 'by'),
-      `no rule has the id \`${expect.by}\`${guess === undefined ? '' : `, did you mean \`${guess}\`?`}`,
-      guess,
-    );
+  const { verdict, by, route, client, code } = expect;
+  if (by !== undefined && by !== '' && !ids.has(by) && context.complete) {
+    const guess = nearest(by, ids);
+    const hint = guess === undefined ? '' : `, did you mean \`${guess}\`?`;
+    context.findings.blocks('D4', joinPointer(at, 'by'), `no rule has the id \`${by}\`${hint}`, guess);
   }
-  if (expect.route !== undefined) context.requireName('route', expect.route, joinPointer(at, 'route'));
-  if (expect.client !== undefined && expect.client !== 'none')
-    context.requireName('client', expect.client, joinPointer(at, 'client'));
-  const recipient = expect.recipient === undefined ? undefined : parseAddress(expect.recipient);
-  if (recipient?.ok === false)
-    context.findings.blocks('D3', joinPointer(at, 'recipient'), recipient.message, recipient.fix);
+  if (route !== undefined) context.requireName('route', route, joinPointer(at, 'route'));
+  if (client !== undefined && client !== 'none') context.requireName('client', client, joinPointer(at, 'client'));
+  const recipient = compileExpectedRecipient(context, expect.recipient, joinPointer(at, 'recipient'));
   return {
-    name: test.name,
-    facts,
-    lists: compileGivenLists(context, test, pointer),
-    expect: {
-      verdict: expect.verdict,
-      ...(expect.by === undefined ? {} : { by: expect.by }),
-      ...(expect.route === undefined ? {} : { route: expect.route }),
-      ...(expect.client === undefined ? {} : { client: expect.client }),
-      ...(recipient?.ok === true ? { recipient: recipient.address } : {}),
-      ...(expect.code === undefined ? {} : { code: expect.code }),
-      tags: expect.tag === undefined ? [] : typeof expect.tag === 'string' ? [expect.tag] : expect.tag,
-    },
-    pointer,
+    verdict,
+    ...(by === undefined ? {} : { by }),
+    ...(route === undefined ? {} : { route }),
+    ...(client === undefined ? {} : { client }),
+    ...(code === undefined ? {} : { code }),
+    ...recipient,
+    tags: oneOrMany(expect.tag),
   };
+}
+
+function compileExpectedRecipient(
+  context: CompileContext,
+  text: string | undefined,
+  pointer: string,
+): { readonly recipient?: string } {
+  if (text === undefined) return {};
+  const recipient = parseAddress(text);
+  if (recipient.ok) return { recipient: recipient.address };
+  context.findings.blocks('D3', pointer, recipient.message, recipient.fix);
+  return {};
 }
 
 function compileGivenLists(
@@ -130,38 +139,40 @@ function compileFact(
   if (value === 'unknown') return { unknown: 'given as unknown' };
   if (typeof value === 'object') return undefined;
   if (typeof value !== 'string') return value;
-  const wrong = (message: string): undefined => {
-    context.findings.blocks('D3', pointer, message);
-    return undefined;
-  };
+  if (fact.names === 'listener' && !context.requireName('listener', value, pointer)) return undefined;
+  const parsed = parseGiven(fact, value);
+  if (parsed === undefined) {
+    context.findings.blocks(
+      'D3',
+      pointer,
+      `\`${value}\` is no value of \`${fact.name}\`, expected ${expectedGiven(fact)}`,
+    );
+  }
+  return parsed;
+}
+
+function parseGiven(fact: FactDefinition, value: string): FactValue | undefined {
   switch (fact.type) {
     case 'network': {
       const ip = parseIp(value);
-      return ip === undefined
-        ? wrong(`\`${value}\` is not an IP address, expected one address such as \`203.0.113.9\``)
-        : printIp(ip);
+      return ip === undefined ? undefined : printIp(ip);
     }
     case 'address': {
       const address = parseAddress(value);
       return address.ok ? address.address : value;
     }
-    case 'size': {
-      const bytes = parseSizeBytes(value);
-      return bytes ?? wrong(`\`${value}\` is not a size, expected a number with its unit such as \`20MB\``);
-    }
+    case 'size':
+      return parseSizeBytes(value);
     case 'time':
-      return parseInstantMs(value) === undefined
-        ? wrong(`\`${value}\` is not a time, expected such as \`2026-11-30T22:15:00+01:00\``)
-        : value;
-    case 'name':
-      return fact.names === 'listener' && !context.requireName('listener', value, pointer) ? undefined : value;
-    case 'domain':
-    case 'word':
-    case 'enum':
-    case 'number':
-    case 'boolean':
+      return parseInstantMs(value) === undefined ? undefined : value;
+    default:
       return value;
   }
+}
+
+function expectedGiven(fact: FactDefinition): string {
+  if (fact.type === 'network') return 'one IP address such as `203.0.113.9`';
+  return fact.type === 'size' ? 'a size with its unit such as `20MB`' : 'a time such as `2026-11-30T22:15:00+01:00`';
 }
 
 export function compileInvariants(context: CompileContext): readonly CompiledInvariant[] {
@@ -186,7 +197,7 @@ function compileInvariant(context: CompileContext, invariant: InvariantDocument,
   const negated = typeof route === 'object' && 'not' in route;
   return {
     name: invariant.name,
-    conditions: compileConditions(context, conditions as Conditions, at),
+    conditions: compileConditions(context, conditions, at),
     ...(verdict === undefined ? {} : { verdict }),
     ...(routes === undefined ? {} : { routes: { negated, names: new Set(names) } }),
     pointer,

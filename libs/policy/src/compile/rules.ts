@@ -45,49 +45,57 @@ export function checkUnique(
 const VERDICTS: readonly Verdict[] = ['accept', 'reject', 'defer'];
 
 function compileRule(context: CompileContext, phase: AclPhase, rule: RuleDocument, pointer: string): Rule {
-  const { findings } = context;
-  const written = VERDICTS.filter((verdict) => rule[verdict] !== undefined);
-  const [verdict, second] = written;
-  if (second !== undefined) {
-    findings.blocks(
-      'D7',
-      joinPointer(pointer, second),
-      `rule \`${rule.name}\` has \`${verdict ?? ''}\` and \`${second}\`, expected at most one verdict`,
-    );
-  }
-  if (verdict === undefined && rule.tag === undefined) {
-    findings.blocks(
-      'D7',
-      pointer,
-      `rule \`${rule.name}\` does nothing, expected a verdict (\`accept\`, \`reject\`, \`defer\`) or \`tag\``,
-    );
-  }
-  if (verdict === 'accept' && rule['on-unknown'] === 'match') {
-    findings.blocks(
-      'D7',
-      joinPointer(pointer, 'on-unknown'),
-      `rule \`${rule.name}\` would accept what nobody knows, expected \`defer\` or \`skip\``,
-    );
-  }
-  const refuses = verdict === 'reject' || verdict === 'defer';
-  const exception = verdict === 'reject' ? `an exception from the refusal \`${phase}/${rule.name}\`` : undefined;
-  const reply = verdict === 'reject' || verdict === 'defer' ? compileReply(context, phase, rule, pointer) : undefined;
+  const [verdict] = VERDICTS.filter((each) => rule[each] !== undefined);
+  checkActs(context, rule, pointer);
+  const reply = compileReply(context, phase, rule, pointer);
   const expiresAtMs = compileExpiry(context, rule.expires, pointer);
-  const whenRules = exception === undefined ? {} : { negatedGrant: exception };
-  const unlessRules = exception === undefined ? {} : { grant: exception };
+  const exception = verdict === 'reject' ? `an exception from the refusal \`${phase}/${rule.name}\`` : undefined;
+  const refuses = verdict === 'reject' || verdict === 'defer';
   return {
     id: `${phase}/${rule.name}`,
-    when: compileConditions(context, rule.when, joinPointer(pointer, 'when'), whenRules),
-    unless: compileConditions(context, rule.unless, joinPointer(pointer, 'unless'), unlessRules),
+    when: compileConditions(
+      context,
+      rule.when,
+      joinPointer(pointer, 'when'),
+      exception === undefined ? {} : { negatedGrant: exception },
+    ),
+    unless: compileConditions(
+      context,
+      rule.unless,
+      joinPointer(pointer, 'unless'),
+      exception === undefined ? {} : { grant: exception },
+    ),
     ...(verdict === undefined ? {} : { verdict }),
     ...(reply === undefined ? {} : { reply }),
-    tags: rule.tag === undefined ? [] : typeof rule.tag === 'string' ? [rule.tag] : rule.tag,
+    tags: oneOrMany(rule.tag),
     onUnknown: rule['on-unknown'] ?? (refuses ? 'defer' : 'skip'),
     monitor: rule.mode === 'monitor',
     ...(expiresAtMs === undefined ? {} : { expiresAtMs }),
     answer: rule.answer ?? (phase === 'connect' || phase === 'rcpt' ? 'now' : 'at-rcpt'),
     pointer,
   };
+}
+
+export function oneOrMany(value: string | readonly string[] | undefined): readonly string[] {
+  return value === undefined ? [] : typeof value === 'string' ? [value] : value;
+}
+
+/** A rule has at most one verdict, a verdict or an effect, and never accepts what nobody knows. */
+function checkActs(context: CompileContext, rule: RuleDocument, pointer: string): void {
+  const { findings } = context;
+  const [verdict, second] = VERDICTS.filter((each) => rule[each] !== undefined);
+  if (verdict !== undefined && second !== undefined) {
+    const message = `rule \`${rule.name}\` has \`${verdict}\` and \`${second}\`, expected at most one verdict`;
+    findings.blocks('D7', joinPointer(pointer, second), message);
+  }
+  if (verdict === undefined && rule.tag === undefined && context.complete) {
+    const message = `rule \`${rule.name}\` does nothing, expected a verdict (\`accept\`, \`reject\`, \`defer\`) or \`tag\``;
+    findings.blocks('D7', pointer, message);
+  }
+  if (verdict === 'accept' && rule['on-unknown'] === 'match') {
+    const message = `rule \`${rule.name}\` would accept what nobody knows, expected \`defer\` or \`skip\``;
+    findings.blocks('D7', joinPointer(pointer, 'on-unknown'), message);
+  }
 }
 
 function compileReply(

@@ -46,8 +46,8 @@ export function parseReply(text: string, rules: ReplyRules): ReplyResult {
   const code = Number(codeText);
   const fault = codeFault(code, rules);
   if (fault !== undefined) return { ok: false, message: fault };
-  if (enhanced[0] !== codeText[0]) {
-    const fix = `${codeText[0] ?? ''}${enhanced.slice(1)}`;
+  if (!enhanced.startsWith(codeText.slice(0, 1))) {
+    const fix = `${codeText.slice(0, 1)}${enhanced.slice(1)}`;
     return {
       ok: false,
       message: `\`${enhanced}\` contradicts \`${codeText}\`, expected \`${fix}\``,

@@ -1,0 +1,92 @@
+/** L1: entries that say what another one says already, or the opposite. L2: what nobody uses. */
+import type { CompileContext } from '../compile/context.js';
+import type { CompiledPolicy } from '../compiled.js';
+import { joinPointer, type Findings } from '../findings.js';
+import type { ListSlot } from '../program.js';
+import { parseEntry } from '../sets/entries.js';
+import { tableOf } from '../sets/tables.js';
+import { splitAddress } from '../values/addresses.js';
+import { parseNetwork, printNetwork, type Network } from '../values/networks.js';
+
+export function analyseLists(context: CompileContext, policy: CompiledPolicy, findings: Findings): void {
+  for (const slot of policy.program.lists) {
+    reportCovered(context, slot, findings);
+    reportContradictions(policy, slot, findings);
+  }
+  const used = new Set(context.uses.map((use) => use.list));
+  for (const slot of policy.program.lists) {
+    if (slot.within !== undefined) used.add(slot.within);
+  }
+  for (const slot of policy.program.lists) {
+    if (!used.has(slot.name)) findings.informs('L2', slot.pointer, `list \`${slot.name}\` is never used`);
+  }
+  reportUnusedRoutes(context, policy, findings);
+}
+
+function reportUnusedRoutes(context: CompileContext, policy: CompiledPolicy, findings: Findings): void {
+  const used = new Set(context.document.routing.map((rule) => rule.route));
+  for (const name of policy.routes.keys()) {
+    if (!used.has(name)) findings.informs('L2', joinPointer('/routes', name), `route \`${name}\` is never used`);
+  }
+}
+
+/** Where entries stand in the document, by their canonical form. */
+function writtenAt(context: CompileContext, slot: ListSlot): ReadonlyMap<string, string> {
+  const places = new Map<string, string>();
+  const { type } = slot;
+  if (type === 'regex') return places;
+  for (const [index, text] of (context.document.lists?.[slot.name]?.entries ?? []).entries()) {
+    const entry = parseEntry(type, text);
+    if (entry.ok && !places.has(entry.value)) places.set(entry.value, joinPointer(slot.pointer, 'entries', index));
+  }
+  return places;
+}
+
+function reportCovered(context: CompileContext, slot: ListSlot, findings: Findings): void {
+  const { type } = slot;
+  if (slot.inline === undefined || type === 'regex' || type === 'word') return;
+  const table = tableOf(type, slot.entries);
+  const places = writtenAt(context, slot);
+  for (const entry of slot.entries) {
+    const wider = widerEntries(type, entry).find((candidate) => table.hasEntry(candidate));
+    if (wider === undefined) continue;
+    findings.warns('L1', places.get(entry) ?? slot.pointer, `\`${entry}\` is covered by \`${wider}\` in the same list`);
+  }
+}
+
+/** Every entry that would cover all of this one. */
+function widerEntries(type: 'address' | 'domain' | 'network', entry: string): readonly string[] {
+  if (type === 'address') return entry.startsWith('*@') ? [] : [`*@${splitAddress(entry)?.domain ?? ''}`];
+  if (type === 'network') return widerNetworks(entry);
+  const suffixes: string[] = [];
+  for (let dot = entry.indexOf('.', 1); dot > 0; dot = entry.indexOf('.', dot + 1)) suffixes.push(entry.slice(dot));
+  return suffixes;
+}
+
+function widerNetworks(entry: string): readonly string[] {
+  const parsed = parseNetwork(entry);
+  if (!parsed.ok) return [];
+  const { version, first, prefix } = parsed.network;
+  return Array.from({ length: prefix }, (_, length) => {
+    const free = BigInt((version === 4 ? 32 : 128) - length);
+    const start = (first >> free) << free;
+    const network: Network = { version, first: start, last: start + (1n << free) - 1n, prefix: length };
+    return printNetwork(network);
+  });
+}
+
+function reportContradictions(policy: CompiledPolicy, slot: ListSlot, findings: Findings): void {
+  if (!slot.deny || slot.inline === undefined) return;
+  for (const other of policy.program.lists) {
+    if (other.deny || other.type !== slot.type || other.inline === undefined) continue;
+    const allowed = new Set(other.entries);
+    const both = slot.entries.find((entry) => allowed.has(entry));
+    if (both !== undefined) {
+      findings.warns(
+        'L1',
+        slot.pointer,
+        `\`${both}\` is in list \`${slot.name}\` (use: deny) and in list \`${other.name}\``,
+      );
+    }
+  }
+}

@@ -1,0 +1,200 @@
+/**
+ * All transactions that a policy can tell apart, as points per fact. Points between which no condition, grant, bound or
+ * rewriting makes a difference are merged, so their number grows with the rules and not with the lists.
+ */
+import { evaluateCondition } from '../conditions.js';
+import type { CompiledPolicy } from '../compiled.js';
+import { acceptedBy, grantCovers, knownRecipient } from '../grants.js';
+import { placeRecipient } from '../judge.js';
+import type { Condition, Grant } from '../program.js';
+import { Scope } from '../scope.js';
+import { createSnapshot, type Snapshot } from '../snapshot.js';
+import { splitAddress } from '../values/addresses.js';
+import { FACTS, type FactDefinition } from '../vocabulary.js';
+import { factPoints, textsOfConditions, textsOfMembers, type FactPoint } from './fact-points.js';
+import { addressPoints, OpenLists, withOpenLists } from './points.js';
+
+export interface Universe {
+  readonly snapshot: Snapshot;
+  readonly open: OpenLists;
+  /** Facts of a session and of MAIL FROM, each with its points. */
+  readonly shared: readonly { readonly fact: string; readonly points: readonly FactPoint[] }[];
+  readonly recipients: readonly FactPoint[];
+  readonly recipientCounts: readonly FactPoint[];
+}
+
+export function conditionsOf(policy: CompiledPolicy): readonly Condition[] {
+  const { clients, acl, routing, invariants } = policy.program;
+  return [
+    ...clients.flatMap((client) => client.match),
+    ...Object.values(acl).flatMap((rules) => rules.flatMap((rule) => [...rule.when, ...rule.unless])),
+    ...routing.flatMap((rule) => [...rule.when, ...rule.unless]),
+    ...invariants.flatMap((invariant) => invariant.conditions),
+  ];
+}
+
+export function buildUniverse(policy: CompiledPolicy): Universe {
+  const open = new OpenLists(policy);
+  const snapshot: Snapshot = { ...createSnapshot(policy), slots: open.slots() };
+  const builder = new UniverseBuilder(policy, snapshot, open);
+  const shared = FACTS.filter((fact) => fact.derived !== true && !fact.name.startsWith('recipient')).map((fact) => ({
+    fact: fact.name,
+    points: fact.name === 'sender' ? builder.senders() : builder.plain(fact),
+  }));
+  const count = FACTS.find((fact) => fact.name === 'recipients');
+  return {
+    snapshot,
+    open,
+    shared,
+    recipients: builder.recipients(),
+    recipientCounts: count === undefined ? [] : builder.plain(count),
+  };
+}
+
+class UniverseBuilder {
+  private readonly conditions: readonly Condition[];
+  private readonly grants: readonly Grant[];
+
+  constructor(
+    private readonly policy: CompiledPolicy,
+    private readonly snapshot: Snapshot,
+    private readonly open: OpenLists,
+  ) {
+    this.conditions = conditionsOf(policy);
+    this.grants = policy.program.clients.flatMap(({ relay, senders }) => [
+      ...(relay === undefined || relay === 'anywhere' ? [] : [relay]),
+      ...(senders === undefined ? [] : [senders]),
+    ]);
+  }
+
+  plain(fact: FactDefinition): readonly FactPoint[] {
+    const conditions = this.conditions.filter((condition) => condition.fact === fact);
+    const points = factPoints(this.policy, fact, conditions);
+    if (conditions.length === 0) return points.slice(0, 1);
+    return this.merged(
+      points,
+      (scope) => conditions.map((condition) => evaluateCondition(scope, condition)),
+      fact.name,
+    );
+  }
+
+  senders(): readonly FactPoint[] {
+    const conditions = this.about('sender');
+    const grants = this.policy.program.clients.flatMap(({ senders }) => (senders === undefined ? [] : [senders]));
+    const points: FactPoint[] = [{ value: '', memberOf: new Set(), fresh: false }, ...this.addresses('sender')];
+    return this.merged(
+      points,
+      (scope) => {
+        const { sender } = scope.facts;
+        const address = typeof sender === 'string' ? sender : '';
+        return [
+          address === '' ? 1 : 0,
+          ...conditions.map((condition) => evaluateCondition(scope, condition)),
+          ...grants.map((grant) => grantCovers(scope, grant, address)),
+        ];
+      },
+      'sender',
+    );
+  }
+
+  recipients(): readonly FactPoint[] {
+    const conditions = this.about('recipient');
+    return this.merged(
+      this.addresses('recipient'),
+      (scope) => {
+        placeRecipient(scope);
+        const address = typeof scope.recipient === 'string' ? scope.recipient : '';
+        const domain = splitAddress(address)?.domain ?? '';
+        const known = knownRecipient(scope);
+        const { entry } = acceptedBy(scope, domain);
+        return [
+          scope.recipient === scope.original ? 0 : 1,
+          entry === undefined ? -1 : this.policy.program.domains.indexOf(entry),
+          known === undefined ? 2 : known === true ? 1 : 0,
+          ...conditions.map((condition) => evaluateCondition(scope, condition)),
+          ...this.grants.map((grant) => grantCovers(scope, grant, address)),
+        ];
+      },
+      'recipient',
+    );
+  }
+
+  private about(prefix: 'sender' | 'recipient'): readonly Condition[] {
+    return this.conditions.filter(({ fact }) => fact.name === prefix || fact.name.startsWith(`${prefix}.`));
+  }
+
+  /** Everything that is written about addresses of this kind: whole addresses, domains, local parts. */
+  private addresses(prefix: 'sender' | 'recipient'): readonly FactPoint[] {
+    const about = this.about(prefix);
+    const ofType = (type: string): readonly Condition[] => about.filter(({ fact }) => fact.type === type);
+    const { domains, rewriting, lists } = this.policy.program;
+    const verification = domains.flatMap(({ recipients }) =>
+      recipients === undefined ? [] : (lists[recipients]?.entries ?? []),
+    );
+    const rewritten = rewriting.flatMap((entry) => [
+      `${entry.fromLocal}@${entry.fromDomain}`,
+      ...(entry.toLocal === '{local}' ? [] : [`${entry.toLocal}@${entry.toDomain}`]),
+    ]);
+    const addresses = [
+      ...textsOfConditions(this.policy, ofType('address')),
+      ...this.grants.flatMap((grant) => textsOfMembers(this.policy, grant.addresses)),
+      ...(prefix === 'recipient' ? [...verification, ...rewritten] : []),
+    ];
+    const entries = [
+      ...textsOfConditions(this.policy, ofType('domain')),
+      ...addresses.filter((text) => !text.includes('@')),
+      ...this.grants.flatMap((grant) => textsOfMembers(this.policy, grant.domains)),
+      ...domains.flatMap((domain) => textsOfMembers(this.policy, domain.match)),
+    ];
+    const at = domainValues(entries);
+    const words = textsOfConditions(this.policy, ofType('word'));
+    const whole = addresses.filter((text) => text.includes('@'));
+    return addressPoints(whole, at, words).flatMap(({ value, fresh }) => this.opened(value, fresh));
+  }
+
+  /** An address is in open lists by itself, and by its domain; both at once. */
+  private opened(address: string, fresh: boolean): readonly FactPoint[] {
+    const domain = splitAddress(address)?.domain ?? '';
+    return withOpenLists(this.policy, address, fresh, ['address', 'regex', 'word']).flatMap((own) =>
+      withOpenLists(this.policy, domain, fresh, ['domain']).map((of) => ({
+        ...own,
+        memberOf: new Set([...own.memberOf, ...of.memberOf]),
+      })),
+    );
+  }
+
+  /** One point per signature. */
+  private merged(
+    points: readonly FactPoint[],
+    signature: (scope: Scope) => readonly number[],
+    fact: string,
+  ): readonly FactPoint[] {
+    const bySignature = new Map<string, FactPoint>();
+    for (const point of points) {
+      this.open.clear();
+      placePoint(this.open, point);
+      const scope = new Scope(this.snapshot, point.value === undefined ? {} : { [fact]: point.value });
+      const key = signature(scope).join(',');
+      if (!bySignature.has(key)) bySignature.set(key, point);
+    }
+    return [...bySignature.values()];
+  }
+}
+
+function domainValues(entries: readonly string[]): readonly string[] {
+  const values = new Set(['elsewhere.invalid']);
+  for (const entry of entries) {
+    values.add(entry.startsWith('.') ? entry.slice(1) : entry);
+    if (entry.startsWith('.')) values.add(`below${entry}`);
+  }
+  return [...values];
+}
+
+/** Puts a point's value, and of an address its domain and local part, where the open lists find them. */
+export function placePoint(open: OpenLists, point: FactPoint): boolean {
+  if (typeof point.value !== 'string') return true;
+  if (!open.place(point.value, point.memberOf)) return false;
+  const parts = splitAddress(point.value);
+  if (parts === undefined) return true;
+  return open.place(parts.domain, point.memberOf) && open.place(parts.local, point.memberOf);
+}
