@@ -130,6 +130,11 @@ export class OpenLists {
     return true;
   }
 
+  /** Of these lists, those of the given types. */
+  ofTypes(slots: ReadonlySet<number>, types: readonly ListType[]): ReadonlySet<number> {
+    return new Set([...slots].filter((slot) => types.includes(this.policy.program.lists[slot]?.type ?? 'regex')));
+  }
+
   clear(): void {
     this.current.clear();
   }

@@ -196,5 +196,7 @@ export function placePoint(open: OpenLists, point: FactPoint): boolean {
   if (!open.place(point.value, point.memberOf)) return false;
   const parts = splitAddress(point.value);
   if (parts === undefined) return true;
-  return open.place(parts.domain, point.memberOf) && open.place(parts.local, point.memberOf);
+  // Only lists of their own type: an address list that has the whole address says nothing about its domain.
+  const ofDomain = open.ofTypes(point.memberOf, ['domain', 'regex']);
+  return open.place(parts.domain, ofDomain) && open.place(parts.local, open.ofTypes(point.memberOf, ['word', 'regex']));
 }
