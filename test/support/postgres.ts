@@ -93,11 +93,9 @@ async function createFrom(template: string): Promise<TestDatabase> {
     name,
     query: <R extends Record<string, unknown>>(text: string, values: unknown[] = []) =>
       withClient(url, async (client) => (await client.query<R>(text, values)).rows),
-    drop: () =>
-      withClient(
-        serverUrl(),
-        async (client) => void (await client.query(`drop database if exists ${name} with (force)`)),
-      ),
+    async drop() {
+      await withClient(serverUrl(), (client) => client.query(`drop database if exists ${name} with (force)`));
+    },
   };
 }
 

@@ -58,7 +58,7 @@ export class ApiKeyStore {
     if (!KEY.test(secret)) return undefined;
     return this.#orm.run(async ({ manager, entities }) => {
       const found = await manager.findOneBy(entities.apiKey, { secretSha256: digestOf(secret) });
-      if (found === null || found.revokedAt !== null) return undefined;
+      if (found?.revokedAt !== null) return undefined;
       const now = new Date();
       if (found.expiresAt !== null && found.expiresAt <= now) return undefined;
       if (found.lastUsedAt === null || now.getTime() - found.lastUsedAt.getTime() > LAST_USE_GRAIN_MS) {

@@ -1,5 +1,5 @@
 /** Audit events as rows: which fields become columns, and the arrays that carry a group of them in one statement. */
-import { isIP } from 'node:net';
+import { z } from 'zod';
 import { recordableJson, recordableText, type AuditEvent } from '#audit';
 import { jsonbArray, textArray, uuidArray } from './binary-array.js';
 
@@ -22,10 +22,10 @@ export function domainOf(address: string): string {
   return at < 0 ? '' : address.slice(at + 1).toLowerCase();
 }
 
-/** An address PostgreSQL's inet takes, without IPv6 zone; null for anything else. */
+/** An address PostgreSQL's inet takes, without IPv6 zone, IPv4-mapped ones as IPv4; null for anything else. */
 function inetText(address: string): string | null {
-  const bare = address.split('%', 1)[0] ?? '';
-  return isIP(bare) === 0 ? null : bare;
+  const bare = (address.split('%', 1)[0] ?? '').replace(/^::ffff:(?=\d+\.)/i, '');
+  return z.regexes.ipv4.test(bare) || z.regexes.ipv6.test(bare) ? bare : null;
 }
 
 /** `recipientId`, when given, is the queue row the event is about. */

@@ -202,23 +202,26 @@ export class GroupCommitter {
 
   /** A group with a bad row is halved until the bad row stands alone; the others are stored. */
   async #divide(group: readonly Pending[]): Promise<void> {
-    const middle = group.length > 1 ? Math.ceil(group.length / 2) : group.length;
-    for (const part of [group.slice(0, middle), group.slice(middle)]) {
-      if (part.length === 0) continue;
-      try {
-        await this.#write(
-          part.map(({ message }) => message),
-          [],
-          false,
-        );
-        for (const { resolve } of part) resolve();
-      } catch (error) {
-        if (isOurData(error) && part.length > 1) await this.#divide(part);
-        else
-          for (const { reject } of part)
-            reject(isOurData(error) && error instanceof Error ? error : toOperationalError(error));
+    const middle = Math.ceil(group.length / 2);
+    for (const part of [group.slice(0, middle), group.slice(middle)]) if (part.length > 0) await this.#commitPart(part);
+  }
+
+  async #commitPart(part: readonly Pending[]): Promise<void> {
+    try {
+      await this.#write(
+        part.map(({ message }) => message),
+        [],
+        false,
+      );
+    } catch (error) {
+      if (isOurData(error) && part.length > 1) {
+        await this.#divide(part);
+        return;
       }
+      for (const { reject } of part) reject(isOurData(error) ? error : toOperationalError(error));
+      return;
     }
+    for (const { resolve } of part) resolve();
   }
 
   async #storeRowsAlone(batch: AuditBatch): Promise<void> {

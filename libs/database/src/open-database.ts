@@ -7,8 +7,8 @@ import type { AuditEvent } from '#audit';
 import type { MessageToStore, QueueStore } from '#delivery';
 import { ApiKeyStore } from './api-key-store.js';
 import { AuditSearch } from './audit-search.js';
-import { openConnections } from './connections.js';
-import { databaseConfigSchema, type DatabaseSettings } from './database-config.js';
+import { openConnections, type Connections } from './connections.js';
+import { databaseConfigSchema, type DatabaseConfig, type DatabaseSettings } from './database-config.js';
 import { GroupCommitter } from './group-committer.js';
 import { ListStore } from './list-store.js';
 import { migrate } from './migrate.js';
@@ -17,7 +17,7 @@ import { Orm } from './orm.js';
 import { Partitions } from './partitions.js';
 import { PolicyStore } from './policy-store.js';
 import { QueueInspection } from './queue-inspection.js';
-import { PostgresQueueStore } from './queue-store.js';
+import { PostgresQueueStore, type QueueStoreOptions } from './queue-store.js';
 import { Watch, type HealthListener, type NotificationHandler } from './watch.js';
 
 export interface Database {
@@ -30,8 +30,6 @@ export interface Database {
   readonly messages: {
     /** Resolves after COMMIT. Rejects with OperationalError; an unknown outcome is a rejection. */
     accept(message: MessageToStore): Promise<void>;
-    /** Of these ids, those of messages that were committed and are still kept. */
-    committed(ids: readonly string[]): Promise<ReadonlySet<string>>;
   };
   readonly audit: Pick<AuditSearch, 'searchTransactions' | 'transaction' | 'events'> & {
     /**
@@ -62,11 +60,14 @@ export async function openDatabase(settings: DatabaseSettings): Promise<Database
   const config = databaseConfigSchema.parse(settings);
   const watch = new Watch(config);
   await watch.start();
+  return assemble(config, watch);
+}
+
+function assemble(config: DatabaseConfig, watch: Watch): Database {
   const connections = openConnections(config);
   const orm = new Orm(config);
   const partitions = new Partitions(connections.read);
   const lists = new ListStore(connections.read);
-  const makePartitions = (ids: readonly string[]): Promise<void> => partitions.makeFor(ids);
   const nodes = new NodeStore({
     pool: connections.read,
     config,
@@ -78,24 +79,18 @@ export async function openDatabase(settings: DatabaseSettings): Promise<Database
     },
   });
   const owner = (): number | null => nodes.owner;
+  const makePartitions = (ids: readonly string[]): Promise<void> => partitions.makeFor(ids);
+  const { groupMessages, groupBytes, commitConnections: groupsInFlight, auditBufferEvents } = config;
   const committer = new GroupCommitter({
     pool: connections.commit,
     watch,
-    groupMessages: config.groupMessages,
-    groupBytes: config.groupBytes,
-    groupsInFlight: config.commitConnections,
-    auditBufferEvents: config.auditBufferEvents,
+    groupMessages,
+    groupBytes,
+    groupsInFlight,
+    auditBufferEvents,
     owner,
     makePartitions,
   });
-  const queue = new PostgresQueueStore({
-    pool: connections.queue,
-    owner,
-    append: (events) => committer.append(events),
-    makePartitions,
-  });
-  const inspection = new QueueInspection(connections.read);
-  const search = new AuditSearch(connections.read);
   return {
     get healthy() {
       return watch.healthy;
@@ -109,9 +104,36 @@ export async function openDatabase(settings: DatabaseSettings): Promise<Database
       await partitions.makeAhead();
       return names;
     },
-    messages: { accept: (message) => committer.accept(message), committed: (ids) => inspection.committed(ids) },
+    ...mailStores(connections, committer, { owner, makePartitions }),
+    policies: new PolicyStore(connections.read, orm),
+    lists,
+    apiKeys: new ApiKeyStore(orm),
+    nodes,
+    notifications: { listen: (channels, handler) => watch.listen(channels, handler) },
+    async close() {
+      await committer.close();
+      await nodes.close();
+      await watch.close();
+      await orm.close();
+      await connections.close();
+    },
+  };
+}
+
+/** What mail passes through: accept, queue, audit. */
+function mailStores(
+  connections: Connections,
+  committer: GroupCommitter,
+  node: Pick<QueueStoreOptions, 'owner' | 'makePartitions'>,
+): Pick<Database, 'messages' | 'queue' | 'audit'> {
+  const append = (events: readonly AuditEvent[]): boolean => committer.append(events);
+  const queue = new PostgresQueueStore({ pool: connections.queue, append, ...node });
+  const inspection = new QueueInspection(connections.read);
+  const search = new AuditSearch(connections.read);
+  return {
+    messages: { accept: (message) => committer.accept(message) },
     audit: {
-      append: (events) => committer.append(events),
+      append,
       flush: () => committer.flush(),
       searchTransactions: (given) => search.searchTransactions(given),
       transaction: (id) => search.transaction(id),
@@ -126,18 +148,6 @@ export async function openDatabase(settings: DatabaseSettings): Promise<Database
       stillQueued: (ids) => inspection.stillQueued(ids),
       committed: (ids) => inspection.committed(ids),
       retryNow: (ids) => inspection.retryNow(ids),
-    },
-    policies: new PolicyStore(connections.read, orm),
-    lists,
-    apiKeys: new ApiKeyStore(orm),
-    nodes,
-    notifications: { listen: (channels, handler) => watch.listen(channels, handler) },
-    async close() {
-      await committer.close();
-      await nodes.close();
-      await watch.close();
-      await orm.close();
-      await connections.close();
     },
   };
 }

@@ -4,7 +4,6 @@
  * reads (live, revision) does not, so that it never loads it.
  */
 import type { Pool } from 'pg';
-import type { InsertResult } from 'typeorm';
 import { writeEvents } from './admin-events.js';
 import { query } from './connections.js';
 import { newId } from './new-id.js';
@@ -171,7 +170,11 @@ async function save(
   };
   const inserted = await manager.insert(entities.policyRevision, { ...row, reason: given.reason ?? null });
   return {
-    revision: revisionOf({ ...row, reason: given.reason ?? null, ...generated<{ createdAt: Date }>(inserted) }),
+    revision: revisionOf({
+      ...row,
+      reason: given.reason ?? null,
+      ...(inserted.generatedMaps[0] as { createdAt: Date }),
+    }),
     saved: true,
   };
 }
@@ -191,12 +194,10 @@ async function release(session: OrmSession, given: ReleaseToPublish): Promise<Pu
   const inserted = await manager.insert(entities.policyRelease, row);
   await writePublished(session, given, digest, live);
   await manager.query('select pg_notify($1, $2)', [POLICY_CHANNEL, `${policy} ${revision}`]);
-  return { ok: true, release: releaseOf({ ...row, ...generated<{ id: number; releasedAt: Date }>(inserted) }) };
-}
-
-/** Columns that the database filled in. */
-function generated<T>(result: InsertResult): T {
-  return result.generatedMaps[0] as T;
+  return {
+    ok: true,
+    release: releaseOf({ ...row, ...(inserted.generatedMaps[0] as { id: number; releasedAt: Date }) }),
+  };
 }
 
 async function writePublished(

@@ -134,19 +134,22 @@ export class Watch {
 
   async #tick(): Promise<void> {
     if (this.#closed) return;
-    if (this.#client !== undefined) {
-      await this.#probe();
-      if (this.#client !== undefined) this.#schedule(PROBE_EVERY_MS);
-      return;
-    }
+    // A probe that fails has scheduled the reconnection itself.
+    if (this.#client !== undefined) await this.#probe();
+    else if (!(await this.#reconnect())) return;
+    if (this.#healthy) this.#schedule(PROBE_EVERY_MS);
+  }
+
+  async #reconnect(): Promise<boolean> {
     try {
       await this.#connect();
-      this.#schedule(PROBE_EVERY_MS);
+      return true;
     } catch (error) {
       this.lastFailure = toOperationalError(error, false);
       const delayMs = this.#backOffMs * (0.5 + Math.random());
       this.#backOffMs = Math.min(this.#backOffMs * 2, BACK_OFF_MS.most);
       this.#schedule(delayMs);
+      return false;
     }
   }
 
