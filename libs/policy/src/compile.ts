@@ -59,11 +59,13 @@ function build(input: unknown, withTests: boolean): CompileResult {
   const context = new CompileContext(document, read.value, findings, complete);
   const policy = compileParts(context);
   analyse(context, policy, findings);
-  if (withTests && !findings.blocking) {
+  if (withTests && !findings.isBlocking()) {
     testPolicy(policy, findings);
     explore(policy, findings);
   }
-  return findings.blocking ? { ok: false, findings: findings.list() } : { ok: true, policy, findings: findings.list() };
+  return findings.isBlocking()
+    ? { ok: false, findings: findings.list() }
+    : { ok: true, policy, findings: findings.list() };
 }
 
 function compileParts(context: CompileContext): CompiledPolicy {

@@ -27,7 +27,7 @@ export class Findings {
 
   constructor(private readonly locate: Locate = () => undefined) {}
 
-  get blocking(): boolean {
+  isBlocking(): boolean {
     return this.all.some((finding) => finding.severity === 'blocks');
   }
 

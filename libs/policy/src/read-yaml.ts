@@ -170,12 +170,12 @@ export function readText(text: string): ReadResult {
   }
   for (const each of documents) syntaxFaults(each, reader);
   const second = documents[1];
-  if (second !== undefined && !reader.findings.blocking) {
+  if (second !== undefined && !reader.findings.isBlocking()) {
     reader.refuse('Y5', second.range[0], 'a second document begins here, expected one document');
   }
-  if (reader.findings.blocking) return failed();
+  if (reader.findings.isBlocking()) return failed();
   const value = reader.value(document.contents, '', 0, { line: 1, column: 1 });
-  if (reader.findings.blocking) return failed();
+  if (reader.findings.isBlocking()) return failed();
   const { places } = reader;
   return {
     ok: true,

@@ -197,7 +197,7 @@ function compileInvariant(context: CompileContext, invariant: InvariantDocument,
   const negated = typeof route === 'object' && 'not' in route;
   return {
     name: invariant.name,
-    conditions: compileConditions(context, conditions, at),
+    conditions: Object.keys(conditions).length === 0 ? [] : compileConditions(context, conditions, at),
     ...(verdict === undefined ? {} : { verdict }),
     ...(routes === undefined ? {} : { routes: { negated, names: new Set(names) } }),
     pointer,
