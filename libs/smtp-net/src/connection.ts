@@ -8,7 +8,16 @@
  */
 import type { Socket } from 'node:net';
 import { SmtpServerSession, encodeReply, replyFor } from '#smtp-core';
-import type { CloseReason, Reply, SessionInput, SessionOutput, SmtpLimits } from '#smtp-core';
+import type {
+  Answer,
+  CloseReason,
+  Question,
+  QuestionId,
+  Reply,
+  SessionInput,
+  SessionOutput,
+  SmtpLimits,
+} from '#smtp-core';
 import { askHooks } from './ask-hooks.js';
 import { Deadlines } from './deadlines.js';
 import type { ContentSink, Endpoint, ServerSession, SessionTraffic, SmtpServerHooks } from './hooks.js';
@@ -159,6 +168,11 @@ export class Connection implements ServerSession {
   }
 
   #ask({ id, question }: Extract<SessionOutput, { kind: 'ask' }>): void {
+    const tooLate = this.#session.awaits === 'nothing' || (question.kind === 'message' && this.#socket.destroyed);
+    if (tooLate) {
+      this.#askNobody(id, question.kind);
+      return;
+    }
     if (question.kind === 'message') this.#sink = undefined;
     this.#settle(
       () => askHooks(this.#host.hooks, this, question),
@@ -169,6 +183,16 @@ export class Connection implements ServerSession {
     );
   }
 
+  // The session was closed, or its client left, before the question could be put: nothing more is begun for it.
+  #askNobody(id: QuestionId, kind: Question['kind']): void {
+    const isTold = this.#queue.some((output) => output.kind === 'transaction-ended');
+    if (kind === 'message' && !isTold) {
+      this.#endTransaction({ kind: 'transaction-ended', why: this.#socket.destroyed ? 'lost' : 'closed' });
+    }
+    const answer: Answer = { effect: 'refuse', reply: replyFor('internal-error') };
+    this.#queue.push(...this.#session.receive({ kind: 'answer', to: id, answer }));
+  }
+
   #takeSink(sink: ContentSink): void {
     if (this.#session.awaits === 'nothing') sink.abort();
     else this.#sink = sink;
@@ -176,7 +200,7 @@ export class Connection implements ServerSession {
 
   #giveContent(bytes: Uint8Array): void {
     this.#settle(
-      () => this.#sink?.write(bytes),
+      () => (this.#session.awaits === 'nothing' ? undefined : this.#sink?.write(bytes)),
       () => undefined,
     );
   }
@@ -222,7 +246,9 @@ export class Connection implements ServerSession {
     this.#flush();
     this.#destroyAtMs = Math.min(this.#destroyAtMs, this.#host.clock.nowMs + LINGER_MS);
     // Reading goes on to the end: closing with unread octets would reset the connection under the last reply.
-    this.#socket.end();
+    const deaf = reason === 'timeout' && this.#socket.writableLength > this.#host.limits.maxWriteBufferBytes;
+    if (deaf) this.#socket.destroy();
+    else this.#socket.end();
     this.#tell(() => this.#host.hooks.sessionEnded?.(this, reason));
   }
 
