@@ -254,15 +254,20 @@ describe('a message whose end is never asked for', () => {
     expect([asked, ended]).toEqual([0, ['closed']]);
   });
 
-  it.each(['closed', 'lost'])('the session is %s while the sink still writes', async (why) => {
+  it('a session closed while its sink still writes', async () => {
     const gate = held<undefined>();
     let session: ServerSession | undefined;
     let asked = 0;
+    let arrived = false;
     const told: string[] = [];
     const listener = await serve({
       data: (which) => {
         session = which;
-        return { effect: 'accept', sink: { write: () => gate.promise, abort: () => told.push('abort') } };
+        const write = (): Promise<undefined> => {
+          arrived = true;
+          return gate.promise;
+        };
+        return { effect: 'accept', sink: { write, abort: () => told.push('abort') } };
       },
       message: () => {
         asked += 1;
@@ -274,13 +279,11 @@ describe('a message whose end is never asked for', () => {
     const peer = dial(listener);
     await peer.begin('data');
     peer.write('text\r\n.\r\n');
-    await eventually(() => (session?.counters.bytesIn ?? 0) > 70, 'content arrived');
-    if (why === 'closed') session?.close();
-    else peer.socket.resetAndDestroy();
-    if (why === 'lost') await eventually(() => listener.server.connections === 0, 'the socket is gone');
+    await eventually(() => arrived, 'content arrived');
+    session?.close();
     gate.release(undefined);
     await eventually(() => told.includes('session'), 'the session ended');
-    expect([asked, told]).toEqual([0, ['abort', why, 'session']]);
+    expect([asked, told]).toEqual([0, ['abort', 'closed', 'session']]);
   });
 });
 
