@@ -49,8 +49,8 @@ describe('bodies', () => {
   });
 
   test('deeply nested', async () => {
-    expectProblem(await post(`${'['.repeat(30_000)}${']'.repeat(30_000)}`), 400, 'invalid-request');
-    expectProblem(await post(`{"value":${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}}`), 400, 'invalid-request');
+    expectProblem(await post(`${'['.repeat(30_000)}${']'.repeat(30_000)}`), 400, 'malformed-body');
+    expectProblem(await post(`{"value":${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}}`), 400, 'malformed-body');
   });
 
   test('with keys that mean something to JavaScript', async () => {
@@ -90,6 +90,9 @@ describe('addresses', () => {
 describe('queries', () => {
   test.each([
     'nonsense=1',
+    'constructor=1',
+    '__proto__=1',
+    'toString=1',
     'Sender=a@x.example',
     'at.gte=yesterday',
     'at.gte=2026-13-40T00:00:00Z',

@@ -96,7 +96,7 @@ describe('adding', () => {
     ['an empty value', { value: '' }, '/value'],
     ['a number', { value: 5 }, '/value'],
     ['a list of values', { value: ['a@example.com'] }, '/value'],
-    ['an object', { value: { toString: 'a@example.com' } }, '/value'],
+    ['an object', { value: { text: 'a@example.com' } }, '/value'],
     ['an endless value', { value: 'a'.repeat(1001) }, '/value'],
     ['an endless note', { value: 'a@example.com', note: 'n'.repeat(501) }, '/note'],
     ['a time that is none', { value: 'a@example.com', expires: 'soon' }, '/expires'],

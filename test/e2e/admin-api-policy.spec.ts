@@ -123,6 +123,8 @@ describe('changing', () => {
     const document = JSON.stringify({
       policy: 'main',
       listeners: { inside: { address: '127.0.0.1', port: 2525, exposure: 'internal' } },
+      lists: { ours: { type: 'domain', entries: ['example.com'] } },
+      domains: [{ match: 'ours', recipients: 'any', reason: 'a test' }],
       routing: [{ name: 'all', route: 'capture' }],
       routes: { capture: { file: { format: 'maildir', directory: 'capture' } } },
     });

@@ -125,8 +125,7 @@ export async function listening(access: DatabaseAccess): Promise<{ app: NestExpr
 
 export async function send(url: string, path: string, ask: Ask): Promise<Answer> {
   const asIs = typeof ask.body === 'string' || ask.body instanceof Uint8Array;
-  const body =
-    ask.body === undefined || asIs ? (ask.body) : JSON.stringify(ask.body);
+  const body = ask.body === undefined || asIs ? ask.body : JSON.stringify(ask.body);
   const response = await fetch(new URL(path, url), {
     method: ask.method ?? 'GET',
     headers: {

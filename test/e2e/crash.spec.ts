@@ -22,11 +22,21 @@ const CLIENTS = 8;
 const LARGE_EVERY = 25;
 const LARGE_BYTES = 300_000;
 
+/** 1, 2, 3, … for all clients together. */
+class Numbers {
+  #last = 0;
+
+  next(): number {
+    return (this.#last += 1);
+  }
+}
+
 /** Sends numbered messages one after the other until the connection ends; `acknowledged` gets the numbers answered 250. */
-async function sendUntilCut(port: number, numbers: Generator<number>, acknowledged: Set<number>): Promise<void> {
+async function sendUntilCut(port: number, numbers: Numbers, acknowledged: Set<number>): Promise<void> {
   try {
     const dialog = await SmtpDialog.start({ port });
-    for (const number of numbers) {
+    for (;;) {
+      const number = numbers.next();
       const filler = number % LARGE_EVERY === 0 ? 'x'.repeat(LARGE_BYTES) : 'short';
       const content = Buffer.from(`Subject: number ${String(number)}.\r\n\r\n${filler}\r\nend ${String(number)}\r\n`);
       const reply = await dialog.deliver({ sender: 'ann@client.test', recipients: ['bob@elsewhere.test'] }, content);
@@ -36,10 +46,6 @@ async function sendUntilCut(port: number, numbers: Generator<number>, acknowledg
   } catch {
     // The connection was cut, or nothing listens any more: what this spec is about.
   }
-}
-
-function* naturals(): Generator<number> {
-  for (let number = 1; ; number += 1) yield number;
 }
 
 /** Copies of each numbered message at the sink; a message whose end is missing does not count. */
@@ -82,7 +88,7 @@ describeIf(available('smtp-sink'), 'kill -9 of everything', () => {
     };
     const first = workspace.use(await RunningPostern.start(options));
     const acknowledged = new Set<number>();
-    const numbers = naturals();
+    const numbers = new Numbers();
     const clients = Array.from({ length: CLIENTS }, () => sendUntilCut(first.port('inside'), numbers, acknowledged));
     await waitFor('acknowledged messages', () => acknowledged.size >= 300, { deadlineMs: 60_000 });
     await first.killEverything();
@@ -100,7 +106,7 @@ describeIf(available('smtp-sink'), 'kill -9 of everything', () => {
       policy: testPolicy([{ host: '127.0.0.1', port: sink.port }]),
     };
     const acknowledged = new Set<number>();
-    const numbers = naturals();
+    const numbers = new Numbers();
     for (let round = 1; round <= 3; round += 1) {
       const running = workspace.use(await RunningPostern.start(options));
       const clients = Array.from({ length: CLIENTS }, () =>
@@ -126,7 +132,7 @@ describeIf(available('smtp-sink'), 'kill -9 of everything', () => {
     });
     const running = workspace.use(await RunningPostern.start({ dataDir: workspace.path('gateway'), policy }));
     const acknowledged = new Set<number>();
-    const numbers = naturals();
+    const numbers = new Numbers();
     for (let round = 1; round <= 2; round += 1) {
       const clients = Array.from({ length: CLIENTS }, () => sendUntilCut(port, numbers, acknowledged));
       await waitFor('acknowledged messages', () => acknowledged.size >= round * 300, { deadlineMs: 60_000 });

@@ -1,7 +1,7 @@
 /** A message's life seen from outside: what the client is told, where the mail ends, and what the audit says about it. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { available, describeIf } from '../support/foreign-programs.js';
-import { freePort } from '../support/free-port.js';
+import { freePorts } from '../support/free-port.js';
 import { messageIn } from '../support/maildir.js';
 import { RunningPostern } from '../support/running-postern.js';
 import { SmtpDialog } from '../support/smtp-dialog.js';
@@ -20,13 +20,14 @@ describeIf(available('smtp-sink'), 'one message', () => {
   let sink: RunningSink;
   /** Nothing listens there, until a test starts something. */
   let deadPort: number;
+  let laterPort: number;
   let refusingPort: number;
 
   beforeAll(async () => {
     sink = workspace.use(await startSink({ keepIn: workspace.path('sink'), hostname: 'sink.test' }));
     const refusing = workspace.use(await startSink({ hardReject: 'RCPT', hostname: 'refusing.test' }));
     refusingPort = refusing.port;
-    deadPort = await freePort();
+    [deadPort = 0, laterPort = 0] = await freePorts(2);
     postern = workspace.use(await RunningPostern.start({ dataDir: workspace.path('data'), policy: policyWith() }));
   }, 180_000);
 
@@ -55,7 +56,7 @@ describeIf(available('smtp-sink'), 'one message', () => {
         second: to(deadPort, sink.port),
         dead: to(deadPort),
         refusing: to(refusingPort),
-        later: to(deadPort),
+        later: to(laterPort),
       },
       retry: { impatient: IMPATIENT },
     });
@@ -78,7 +79,7 @@ describeIf(available('smtp-sink'), 'one message', () => {
     );
     expect(reply.text).toContain(story.trace);
     expect(story).toMatchObject({
-      verdict: 'accept',
+      verdict: 'accepted',
       reply: reply.text,
       session: { ip: '127.0.0.1', helo: 'dialog.test', listener: 'inside' },
       envelope: { sender: 'ann@client.test' },
@@ -168,7 +169,7 @@ describeIf(available('smtp-sink'), 'one message', () => {
   }, 60_000);
 
   test('is tried again while the next hop defers, and delivered when it is back', async () => {
-    const deferring = await startSink({ port: deadPort, softReject: 'RCPT' });
+    const deferring = await startSink({ port: laterPort, softReject: 'RCPT' });
     try {
       expect((await deliver('ann@capture.test', ['bob@later.test'], 'later')).code).toBe(250);
       const deferred = await postern.api.storyWhen('a deferral', { recipient: 'bob@later.test' }, (one) =>
@@ -178,7 +179,7 @@ describeIf(available('smtp-sink'), 'one message', () => {
     } finally {
       await deferring.stop();
     }
-    const back = await startSink({ port: deadPort, keepIn: workspace.path('back') });
+    const back = await startSink({ port: laterPort, keepIn: workspace.path('back') });
     try {
       await waitFor('the message', () => back.messages().some(({ content }) => content.includes('Subject: later')));
       const story = await postern.api.storyWhen('the delivery', { recipient: 'bob@later.test' }, (one) =>

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chownSync, existsSync, readFileSync, statSync } from 'node:fs';
 import { createServer, connect, type AddressInfo } from 'node:net';
+import { availableParallelism, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { reaches } from '../../scripts/lib/postgres-place.mjs';
@@ -41,6 +42,9 @@ async function greeting(port: number): Promise<string> {
   }
 }
 
+/** How many processes want each processor: what is quick on an idle machine takes that much longer here. */
+const crowding = (): number => Math.max(1, (2 * (loadavg()[0] ?? 0)) / availableParallelism());
+
 /** Whatever belongs to an installation has its directory in its command line or is a child of the supervisor. */
 const leftovers = (name: string): string[] =>
   listProcesses()
@@ -67,7 +71,8 @@ describe('npm start', () => {
       expect(existsSync(workspace.path('again', name))).toBe(false);
 
     const second = await begin('again');
-    expect(second.startedInMs).toBeLessThan(5000);
+    expect(second.output()).not.toMatch(/installing|compiling/);
+    expect(second.startedInMs).toBeLessThan(5000 * crowding());
     await second.stop();
   }, 120_000);
 
@@ -210,10 +215,13 @@ describe('npm start refuses', () => {
     }
   }, 60_000);
 
-  it('a database that may lose what it acknowledged, or is not there', async () => {
+  it('a database that may lose what it acknowledged', async () => {
     const unsafe = process.env['TEST_DATABASE_URL'] ?? '';
     expect(await refused('unsafe', { env: { DATABASE_URL: unsafe } })).toMatch(/fsync/);
-    const absent = `postgresql://postern@/postern?host=${workspace.path('nowhere')}&port=5432`;
-    expect(await refused('absent', { env: { DATABASE_URL: absent } })).toMatch(/database/i);
   }, 60_000);
+
+  it('a database that is not there, after waiting a while for it', async () => {
+    const absent = `postgresql://postern@/postern?host=${workspace.path('nowhere')}&port=5432`;
+    expect(await refused('absent', { env: { DATABASE_URL: absent } })).toMatch(/DATABASE_URL must name/);
+  }, 90_000);
 });

@@ -1,4 +1,5 @@
 import express, { type NextFunction, type Request, type RequestHandler, type Response } from 'express';
+import { parseJson, refuseReservedNames } from './json.js';
 import { Problem } from './problem.js';
 import { contextOf } from './request-context.js';
 
@@ -25,6 +26,7 @@ export function bodyReader(maxPolicyBytes: number): RequestHandler {
       next();
       return;
     }
+    refuseReservedNames(request.query, []);
     const policy = takesPolicy(request.path);
     const read = policy ? readPolicy : readJson;
     read(request, response, (error?: unknown) => {
@@ -84,25 +86,4 @@ function decode(octets: Buffer): string {
   } catch {
     throw new Problem('malformed-body', 'the body must be well-formed UTF-8');
   }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch (error) {
-    const position = /at position (\d+)/u.exec(error instanceof Error ? error.message : '')?.[1];
-    const where = placeOf(text, position === undefined ? text.length : Number(position));
-    const message = 'not valid JSON here';
-    throw new Problem(
-      'malformed-body',
-      `the body is not valid JSON, line ${String(where.line)}, column ${String(where.column)}`,
-      [{ code: 'json-syntax', message, ...where }],
-    );
-  }
-}
-
-function placeOf(text: string, offset: number): { line: number; column: number } {
-  const before = text.slice(0, offset);
-  const lineStart = before.lastIndexOf('\n') + 1;
-  return { line: before.split('\n').length, column: before.length - lineStart + 1 };
 }

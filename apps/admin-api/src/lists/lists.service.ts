@@ -6,6 +6,7 @@ import type { Fields } from '../http/fields.js';
 import { readCursor, writeCursor } from '../http/page.js';
 import type { PageQuery } from '../http/page.dto.js';
 import { Problem } from '../http/problem.js';
+import { instantOf } from '../http/time.js';
 import { LivePolicyReader } from '../policies/live-policy-reader.js';
 import type {
   AddedEntryDto,
@@ -95,8 +96,8 @@ function canonical(policy: CompiledPolicy, list: string, raw: string, pointer: s
 }
 
 export function futureTime(text: string, pointer: string): Date {
-  const time = new Date(text);
-  if (Number.isNaN(time.getTime())) throw refused('the time does not exist', pointer);
+  const time = instantOf(text);
+  if (time === undefined) throw refused('the time does not exist', pointer);
   if (time.getTime() <= Date.now()) throw refused('the time must be in the future', pointer);
   return time;
 }

@@ -5,6 +5,7 @@ import { isCursor, type TransactionQuery } from '#database';
 import { DatabaseAccess } from '../database-access.js';
 import { readCursor, writeCursor } from '../http/page.js';
 import { Problem } from '../http/problem.js';
+import { instantOf } from '../http/time.js';
 import { invalidRequest } from '../http/validation.js';
 import type { TransactionDto, TransactionPageDto, TransactionSearch } from './transaction.dto.js';
 import { storyOf, summaryOf } from './transaction-story.js';
@@ -46,8 +47,8 @@ function queryOf(search: TransactionSearch): TransactionQuery {
 }
 
 function timeOf(text: string, field: string): Date {
-  const time = new Date(text);
-  if (!Number.isNaN(time.getTime())) return time;
+  const time = instantOf(text);
+  if (time !== undefined) return time;
   throw invalidRequest([
     { code: 'invalid-field', pointer: `/${field}`, message: `\`${field}\` is a time that does not exist` },
   ]);
