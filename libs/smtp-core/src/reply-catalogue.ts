@@ -109,7 +109,7 @@ export const REPLIES = {
   'message-too-big': entry('552 5.3.4 Message too big', 'RFC 1870 s6.1', 'declared or sent size over the limit'),
   'bad-content': entry(
     '550 5.6.11 Content holds a bare CR, a bare LF or a NUL',
-    'RFC 5321 s2.3.8, RFC 7504 class 5.6.11',
+    'RFC 5321 s2.3.8, s4.1.1.4',
     'content with line ends other than CR LF; said at its true end',
   ),
 
