@@ -61,23 +61,35 @@ describe('several listeners', () => {
   }, 60_000);
 
   test('can be added, moved and removed while a session goes on', async () => {
-    const dialog = await SmtpDialog.start({ port: postern.port('inside') });
-    const [added, moved] = await freePorts(2);
-    const inside = { address: '127.0.0.1', port: postern.port('inside'), exposure: 'internal' };
-    await postern.api.publish(
-      testPolicy([], { listeners: { inside, more: { address: '127.0.0.1', port: added, exposure: 'internal' } } }),
-    );
-    await waitFor('the added listener', () => canConnect('127.0.0.1', added ?? 0));
-    await waitFor('the removed ones to be gone', async () => !(await canConnect('127.0.0.3', samePort)));
-    await postern.api.publish(
-      testPolicy([], { listeners: { inside, more: { address: '127.0.0.1', port: moved, exposure: 'internal' } } }),
-    );
-    await waitFor('the moved listener', () => canConnect('127.0.0.1', moved ?? 0));
-    await waitFor('its old port to be closed', async () => !(await canConnect('127.0.0.1', added ?? 0)));
-    expect(
-      (await dialog.deliver({ sender: 'a@client.test', recipients: ['b@capture.test'] }, Buffer.from('x\r\n'))).code,
-    ).toBe(250);
+    const dialog = await SmtpDialog.start({ host: '127.0.0.4', port: samePort });
+    const [added = 0, moved = 0] = await freePorts(2);
+    const second = { address: '127.0.0.4', port: samePort, exposure: 'internal' };
+    const withMore = (port: number): unknown =>
+      testPolicy([], {
+        listeners: { inside: second, more: { address: '127.0.0.1', port, exposure: 'internal' } },
+      });
+    await postern.api.publish(withMore(added));
+    await waitFor('the added listener', () => canConnect('127.0.0.1', added));
+    await waitFor('the removed one to be gone', async () => !(await canConnect('127.0.0.3', samePort)));
+    await postern.api.publish(withMore(moved));
+    await waitFor('the moved listener', () => canConnect('127.0.0.1', moved));
+    await waitFor('its old port to be closed', async () => !(await canConnect('127.0.0.1', added)));
+    const envelope = { sender: 'a@client.test', recipients: ['b@capture.test'] };
+    expect((await dialog.deliver(envelope, Buffer.from('x\r\n'))).code).toBe(250);
     await dialog.quit();
+  }, 60_000);
+
+  test('can change from one address to all of the machine on the same port, and back', async () => {
+    const port = await freePort();
+    const at = (address: string): unknown =>
+      testPolicy([], { listeners: { inside: { address, port, exposure: 'internal' } } });
+    await postern.api.publish(at('127.0.0.1'));
+    await waitFor('the first listener', () => canConnect('127.0.0.1', port));
+    await postern.api.publish(at('0.0.0.0'));
+    await waitFor('all addresses', () => canConnect('127.0.0.9', port));
+    await postern.api.publish(at('127.0.0.1'));
+    await waitFor('one address again', async () => !(await canConnect('127.0.0.9', port)));
+    expect(await canConnect('127.0.0.1', port)).toBe(true);
   }, 60_000);
 });
 
