@@ -32,8 +32,9 @@ import {
 } from './policy.dto.js';
 
 const YAML = 'application/yaml';
+/** One body in two formats; `ApiBody` knows only one schema, so both are given as what a client sends: text. */
 const POLICY_BODY = {
-  description: 'The whole policy, as YAML or JSON.',
+  description: 'The whole policy, as YAML or as JSON. Kept as it is written, comments included.',
   schema: { type: 'string' },
 } as const;
 
@@ -71,7 +72,7 @@ export class PoliciesController {
   })
   @ApiHeader({ name: 'If-None-Match', required: false, description: '`*` when no policy is live yet.' })
   @ApiHeader({ name: 'Reason', required: false, description: 'Why; kept with the revision.' })
-  @ApiOkResponse({ type: PublishResultDto })
+  @ApiOkResponse({ type: PublishResultDto, description: 'What is live now' })
   @ApiProblems(
     'malformed-body',
     'precondition-failed',
@@ -99,7 +100,7 @@ export class PoliciesController {
   @ApiOperation({ operationId: 'checkPolicy', summary: 'Check a policy and run its tests; nothing changes' })
   @ApiConsumes(YAML, 'application/json')
   @ApiBody(POLICY_BODY)
-  @ApiOkResponse({ type: CheckResultDto })
+  @ApiOkResponse({ type: CheckResultDto, description: 'It could be published' })
   @ApiProblems('malformed-body', 'body-too-large', 'unsupported-media-type', 'policy-refused')
   check(@Req() request: Request): CheckResultDto {
     return { ok: true, findings: this.policies.check(policyText(request)) };
@@ -150,7 +151,7 @@ export class PoliciesController {
     required: false,
     description: 'ETag of the live policy, to refuse when another one is live by now.',
   })
-  @ApiCreatedResponse({ type: PublishResultDto })
+  @ApiCreatedResponse({ type: PublishResultDto, description: 'What is live now' })
   @ApiProblems(
     'not-found',
     'precondition-failed',

@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { check } from '#policy';
 import type { CommandContext } from '../context.js';
 import { show } from '../context.js';
 import { CommandError, EXIT } from '../failure.js';
@@ -63,7 +62,8 @@ export function policyCommands(program: Command, context: CommandContext): void 
     .action((revision: number, options: { reason?: string }) => rollback(context, revision, options.reason));
 }
 
-function checkFiles(context: CommandContext, files: readonly string[], quiet: boolean): void {
+async function checkFiles(context: CommandContext, files: readonly string[], quiet: boolean): Promise<void> {
+  const { check } = await import('#policy'); // the other commands start without the compiler
   const results = files.map((file) => {
     const text = context.read(file);
     return { file, text, result: check(text) };
