@@ -24,7 +24,7 @@ test('whatever comes, the result holds neither', () => {
     fc.property(fc.dictionary(text, fc.oneof(text, fc.array(text))), (value) => {
       const written = recordableJson(value).replaceAll('\\\\', '');
       expect(written).not.toMatch(/\\u0000|\\ud[89a-f]/i);
-      expect(written.isWellFormed()).toBe(true);
+      expect(Buffer.from(written).toString()).toBe(written);
     }),
   );
 });
