@@ -103,7 +103,7 @@ class FaultWriter {
       return;
     }
     const known = isConditions(parent) ? FACTS.map((each) => each.name) : knownKeys(parent);
-    const guess = nearest(key, known);
+    const guess = otherWord(key, known) ?? nearest(key, known);
     const hint = guess === undefined ? '' : `, did you mean \`${guess}\`?`;
     this.add('D1', path, `unknown key \`${key}\`${hint}`, { what: 'key', fix: guess });
   }
@@ -117,6 +117,33 @@ class FaultWriter {
     const finding = { code, severity: 'blocks' as const, pointer: pointerOf(path), message };
     this.findings.add(place.fix === undefined ? finding : { ...finding, fix: place.fix }, place.what ?? 'value');
   }
+}
+
+/** What other products call it. */
+const OTHER_WORDS: Readonly<Record<string, string>> = {
+  deny: 'reject',
+  drop: 'reject',
+  block: 'reject',
+  refuse: 'reject',
+  allow: 'accept',
+  permit: 'accept',
+  greylist: 'defer',
+  tempfail: 'defer',
+  if: 'when',
+  conditions: 'when',
+  except: 'unless',
+  from: 'sender',
+  to: 'recipient',
+  rcpt: 'recipient',
+  ehlo: 'helo',
+  client_address: 'ip',
+  transports: 'routes',
+  rules: 'acl',
+};
+
+function otherWord(key: string, known: readonly string[]): string | undefined {
+  const word = Object.hasOwn(OTHER_WORDS, key) ? OTHER_WORDS[key] : undefined;
+  return word !== undefined && known.includes(word) ? word : undefined;
 }
 
 function isConditions(path: Path): boolean {

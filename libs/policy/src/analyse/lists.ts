@@ -47,31 +47,48 @@ function reportCovered(context: CompileContext, slot: ListSlot, findings: Findin
   if (slot.inline === undefined || type === 'regex' || type === 'word') return;
   const table = tableOf(type, slot.entries);
   const places = writtenAt(context, slot);
+  const lengths = prefixLengths(type, slot.entries);
   for (const entry of slot.entries) {
-    const wider = widerEntries(type, entry).find((candidate) => table.hasEntry(candidate));
+    const wider = widerEntries(type, entry, lengths).find((candidate) => table.hasEntry(candidate));
     if (wider === undefined) continue;
     findings.warns('L1', places.get(entry) ?? slot.pointer, `\`${entry}\` is covered by \`${wider}\` in the same list`);
   }
 }
 
 /** Every entry that would cover all of this one. */
-function widerEntries(type: 'address' | 'domain' | 'network', entry: string): readonly string[] {
+function widerEntries(
+  type: 'address' | 'domain' | 'network',
+  entry: string,
+  lengths: readonly string[],
+): readonly string[] {
   if (type === 'address') return entry.startsWith('*@') ? [] : [`*@${splitAddress(entry)?.domain ?? ''}`];
-  if (type === 'network') return widerNetworks(entry);
+  if (type === 'network') return widerNetworks(entry, lengths);
   const suffixes: string[] = [];
   for (let dot = entry.indexOf('.', 1); dot > 0; dot = entry.indexOf('.', dot + 1)) suffixes.push(entry.slice(dot));
   return suffixes;
 }
 
-function widerNetworks(entry: string): readonly string[] {
+/** `4/24` for every prefix length that occurs: only those can cover anything. */
+function prefixLengths(type: string, entries: readonly string[]): readonly string[] {
+  if (type !== 'network') return [];
+  const lengths = entries.flatMap((entry) => {
+    const parsed = parseNetwork(entry);
+    return parsed.ok ? [`${String(parsed.network.version)}/${String(parsed.network.prefix)}`] : [];
+  });
+  return [...new Set(lengths)];
+}
+
+function widerNetworks(entry: string, lengths: readonly string[]): readonly string[] {
   const parsed = parseNetwork(entry);
   if (!parsed.ok) return [];
   const { version, first, prefix } = parsed.network;
-  return Array.from({ length: prefix }, (_, length) => {
+  return lengths.flatMap((text) => {
+    const length = Number(text.slice(2));
+    if (Number(text[0]) !== version || length >= prefix) return [];
     const free = BigInt((version === 4 ? 32 : 128) - length);
     const start = (first >> free) << free;
     const network: Network = { version, first: start, last: start + (1n << free) - 1n, prefix: length };
-    return printNetwork(network);
+    return [printNetwork(network)];
   });
 }
 

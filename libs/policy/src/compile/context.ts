@@ -51,7 +51,7 @@ export class CompileContext {
   /** Reports a name that does not exist. */
   unknownName(kind: NameKind, name: string, pointer: string, code = 'D4'): void {
     const guess = nearest(name, this.names[kind]);
-    const hint = guess === undefined ? '' : `, did you mean \`${guess}\`?`;
+    const hint = guess === undefined ? expectedOneOf(this.names[kind]) : `, did you mean \`${guess}\`?`;
     const kindText = kind === 'retry' ? 'retry profile' : kind;
     this.findings.blocks(code, pointer, `unknown ${kindText} \`${name}\`${hint}`, guess);
   }
@@ -62,6 +62,13 @@ export class CompileContext {
     this.unknownName(kind, name, pointer, code);
     return false;
   }
+}
+
+const MAX_NAMES_SHOWN = 8;
+
+function expectedOneOf(names: ReadonlySet<string>): string {
+  if (names.size === 0 || names.size > MAX_NAMES_SHOWN) return '';
+  return `, expected ${names.size > 1 ? 'one of ' : ''}${[...names].map((name) => `\`${name}\``).join(', ')}`;
 }
 
 function nameOf(item: unknown): string {

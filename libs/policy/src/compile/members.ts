@@ -32,7 +32,17 @@ export function useList(
   rules: MemberRules,
 ): number | undefined {
   if (!context.names.list.has(name)) {
-    context.unknownName('list', name, pointer);
+    const fix = `[${name}]`;
+    if (rules.literal === 'word') {
+      context.findings.blocks(
+        'D4',
+        pointer,
+        `unknown list \`${name}\`, expected \`${fix}\` where the word itself is meant`,
+        fix,
+      );
+    } else {
+      context.unknownName('list', name, pointer);
+    }
     return undefined;
   }
   const slot = context.slotByName.get(name);
