@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { createSmtpServer } from '#smtp-net';
+import type { Transcript } from '../support/transcript.js';
 import { readTranscripts } from '../support/transcript.js';
 import type { Cut } from '../support/transcript-players.js';
 import {
@@ -22,6 +23,24 @@ function cutAt(places: readonly number[]): Cut {
     const edges = [0, ...sorted, octets.length];
     return edges.slice(1).map((end, at) => octets.subarray(edges[at], end));
   };
+}
+
+async function playOnServer(transcript: Transcript, cut: Cut): Promise<void> {
+  const seen = new Observations(transcript);
+  const bugs: unknown[] = [];
+  const server = createSmtpServer({
+    hostname: 'mx.test',
+    limits: transcript.limits,
+    hooks: recordingHooks(seen),
+    onBug: (error) => bugs.push(error),
+  });
+  const { port } = await server.listen({ host: '127.0.0.1', port: 0 });
+  try {
+    await playOverTcp(transcript, { host: '127.0.0.1', port }, cut, seen);
+  } finally {
+    await server.close(0);
+  }
+  expect(bugs).toEqual([]);
 }
 
 describe('transcripts', () => {
@@ -59,21 +78,13 @@ describe('transcripts', () => {
 
     if (canPlayOverTcp(transcript)) {
       it('over TCP', async () => {
-        const seen = new Observations(transcript);
-        const bugs: unknown[] = [];
-        const server = createSmtpServer({
-          hostname: 'mx.test',
-          limits: transcript.limits,
-          hooks: recordingHooks(seen),
-          onBug: (error) => bugs.push(error),
-        });
-        const { port } = await server.listen({ host: '127.0.0.1', port: 0 });
-        try {
-          await playOverTcp(transcript, { host: '127.0.0.1', port }, whole, seen);
-        } finally {
-          await server.close(0);
-        }
-        expect(bugs).toEqual([]);
+        await playOnServer(transcript, whole);
+      });
+    }
+
+    if (canPlayOverTcp(transcript) && transcript.directives.get('play') !== 'whole') {
+      it('over TCP, in pieces', async () => {
+        await playOnServer(transcript, (octets) => (octets.length < 200 ? byteByByte(octets) : cutAt([97, 199])(octets)));
       });
     }
   });

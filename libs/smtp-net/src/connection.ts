@@ -7,7 +7,7 @@
  * session only.
  */
 import type { Socket } from 'node:net';
-import { SmtpServerSession, encodeReply, replyFor } from '#smtp-core';
+import { SmtpServerSession, replyFor } from '#smtp-core';
 import type {
   Answer,
   CloseReason,
@@ -19,8 +19,10 @@ import type {
   SmtpLimits,
 } from '#smtp-core';
 import { askHooks } from './ask-hooks.js';
+import { plainAddress } from './client-address.js';
 import { Deadlines } from './deadlines.js';
 import type { ContentSink, Endpoint, ServerSession, SessionTraffic, SmtpServerHooks } from './hooks.js';
+import { Outbox } from './outbox.js';
 
 /** What a connection needs of its server. */
 export interface ConnectionHost {
@@ -47,20 +49,20 @@ export class Connection implements ServerSession {
   readonly #socket: Socket;
   readonly #session: SmtpServerSession;
   readonly #deadlines: Deadlines;
+  readonly #outbox: Outbox;
   readonly #queue: SessionOutput[] = [];
   #pumping = false;
   /** A hook or a sink has been asked and has not settled. */
   #waiting = false;
   #paused = false;
-  #unsent = '';
   #sink: ContentSink | undefined;
   #bytesIn = 0;
-  #bytesOut = 0;
   #destroyAtMs = Number.POSITIVE_INFINITY;
 
   constructor(host: ConnectionHost, socket: Socket, client: Endpoint) {
     this.#host = host;
     this.#socket = socket;
+    this.#outbox = new Outbox(socket);
     this.client = client;
     this.local = { address: plainAddress(socket.localAddress ?? ''), port: socket.localPort ?? 0 };
     this.#session = new SmtpServerSession({ hostname: host.hostname, limits: host.limits });
@@ -76,7 +78,7 @@ export class Connection implements ServerSession {
   }
 
   get counters(): SessionTraffic {
-    return { ...this.#session.counters, bytesIn: this.#bytesIn, bytesOut: this.#bytesOut };
+    return { ...this.#session.counters, bytesIn: this.#bytesIn, bytesOut: this.#outbox.bytes };
   }
 
   start(): void {
@@ -142,7 +144,7 @@ export class Connection implements ServerSession {
     }
     this.#queue.splice(0, done);
     this.#pumping = false;
-    this.#flush();
+    this.#outbox.flush();
     this.#regulate();
     this.#deadlines.observe(this.#session, this.#host.clock.nowMs, receivedBytes, this.#waiting);
   }
@@ -150,7 +152,7 @@ export class Connection implements ServerSession {
   #carryOut(output: SessionOutput): void {
     switch (output.kind) {
       case 'reply':
-        this.#unsent += encodeReply(output.reply);
+        this.#outbox.add(output.reply);
         return;
       case 'ask':
         this.#ask(output);
@@ -243,10 +245,10 @@ export class Connection implements ServerSession {
   }
 
   #end(reason: CloseReason): void {
-    this.#flush();
+    this.#outbox.flush();
     this.#destroyAtMs = Math.min(this.#destroyAtMs, this.#host.clock.nowMs + LINGER_MS);
     // Reading goes on to the end: closing with unread octets would reset the connection under the last reply.
-    const deaf = reason === 'timeout' && this.#socket.writableLength > this.#host.limits.maxWriteBufferBytes;
+    const deaf = reason === 'timeout' && this.#outbox.waitingBytes > this.#host.limits.maxWriteBufferBytes;
     if (deaf) this.#socket.destroy();
     else this.#socket.end();
     this.#tell(() => this.#host.hooks.sessionEnded?.(this, reason));
@@ -266,26 +268,14 @@ export class Connection implements ServerSession {
     this.#queue.push(...this.#session.receive({ kind: 'close', reply, reason: 'internal-error', when: 'now' }));
   }
 
-  #flush(): void {
-    if (this.#unsent === '') return;
-    this.#bytesOut += this.#unsent.length;
-    if (this.#socket.writable) this.#socket.write(this.#unsent, 'latin1');
-    this.#unsent = '';
-  }
-
   #regulate(): void {
     const { maxWriteBufferBytes } = this.#host.limits;
     const sinkIsBusy = this.#waiting && this.#session.awaits !== 'answer';
     const pause =
-      sinkIsBusy || this.#session.heldBytes > MAX_WAITING_BYTES || this.#socket.writableLength > maxWriteBufferBytes;
+      sinkIsBusy || this.#session.heldBytes > MAX_WAITING_BYTES || this.#outbox.waitingBytes > maxWriteBufferBytes;
     if (pause === this.#paused) return;
     this.#paused = pause;
     if (pause) this.#socket.pause();
     else this.#socket.resume();
   }
-}
-
-/** `::ffff:192.0.2.1` is the IPv4 client it stands for. */
-export function plainAddress(address: string): string {
-  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
 }

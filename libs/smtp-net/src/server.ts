@@ -8,8 +8,8 @@ import { createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { DEFAULT_LIMITS, encodeReply, replyFor } from '#smtp-core';
 import type { SmtpLimits } from '#smtp-core';
-import { ClientCounts } from './client-counts.js';
-import { Connection, plainAddress } from './connection.js';
+import { ClientCounts, plainAddress } from './client-address.js';
+import { Connection } from './connection.js';
 import type { ConnectionHost } from './connection.js';
 import type { ListenOptions, SmtpListener, SmtpServer, SmtpServerOptions } from './hooks.js';
 

@@ -1,6 +1,13 @@
 /**
- * Connections per client address. An IPv6 client is its /64: whoever has one address there has all of them.
+ * Client addresses: the one spelling used everywhere, and how many connections each client has.
  */
+
+/** `::ffff:192.0.2.1` is the IPv4 client it stands for. */
+export function plainAddress(address: string): string {
+  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
+}
+
+/** Connections per client. An IPv6 client is its /64: whoever has one address there has all of them. */
 export class ClientCounts {
   readonly #counts = new Map<string, number>();
 
