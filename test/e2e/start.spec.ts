@@ -5,6 +5,7 @@ import { createServer, connect, type AddressInfo } from 'node:net';
 import { availableParallelism, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { startEmbeddedPostgres } from '../../scripts/lib/embedded-postgres.mjs';
 import { reaches } from '../../scripts/lib/postgres-place.mjs';
 import { isAlive, listProcesses } from '../support/processes.js';
 import { launch, PROJECT, RunningPostern, startThatFails } from '../support/running-postern.js';
@@ -48,7 +49,7 @@ const crowding = (): number => Math.max(1, (2 * (loadavg()[0] ?? 0)) / available
 /** Whatever belongs to an installation has its directory in its command line or is a child of the supervisor. */
 const leftovers = (name: string): string[] =>
   listProcesses()
-    .filter(({ command }) => command.includes(workspace.path(name)))
+    .filter(({ command }) => `${command}/`.includes(`${workspace.path(name)}/`))
     .map(({ command }) => command);
 
 function runFile(name: string): { smtp: { port: number }[]; pid: number } {
@@ -144,6 +145,15 @@ describe('npm start', () => {
     await two.stop();
   }, 120_000);
 
+  it("uses a PostgreSQL of one's own, and starts none", async () => {
+    const server = workspace.use(await startEmbeddedPostgres({ dataDir: workspace.path('server-2') }));
+    const running = await begin('own', { DATABASE_URL: server.url });
+    expect(await greeting(running.port('inside'))).toMatch(/^220 /);
+    expect(existsSync(workspace.path('own/postgres'))).toBe(false);
+    await running.stop();
+    await server.stop();
+  }, 60_000);
+
   asAnyoneElse(
     'runs for an ordinary user in a directory of mode 0700',
     async () => {
@@ -216,8 +226,11 @@ describe('npm start refuses', () => {
   }, 60_000);
 
   it('a database that may lose what it acknowledged', async () => {
-    const unsafe = process.env['TEST_DATABASE_URL'] ?? '';
-    expect(await refused('unsafe', { env: { DATABASE_URL: unsafe } })).toMatch(/fsync/);
+    const server = workspace.use(
+      await startEmbeddedPostgres({ dataDir: workspace.path('server-1'), settings: { fsync: 'off' } }),
+    );
+    expect(await refused('unsafe', { env: { DATABASE_URL: server.url } })).toMatch(/fsync/);
+    await server.stop();
   }, 60_000);
 
   it('a database that is not there, after waiting a while for it', async () => {
