@@ -28,7 +28,7 @@ afterAll(() => api.stop());
 
 /** From Express' router itself, so that no route is forgotten. */
 function routes(): readonly Route[] {
-  const { router } = api.app.getHttpAdapter().getInstance() as {
+  const { router } = api.app.getHttpAdapter().getInstance() as unknown as {
     router: { stack: { route?: { path: string; methods: Record<string, boolean> } }[] };
   };
   return router.stack.flatMap(({ route }) =>

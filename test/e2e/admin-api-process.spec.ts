@@ -41,8 +41,8 @@ function start(program: string, env: Readonly<Record<string, string>> = {}): Run
   const messages: Record<string, unknown>[] = [];
   let text = '';
   child.on('message', (message) => messages.push(message as Record<string, unknown>));
-  child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString('utf8')));
-  child.stderr.on('data', (chunk: Buffer) => (text += chunk.toString('utf8')));
+  child.stdout?.on('data', (chunk: Buffer) => (text += chunk.toString('utf8')));
+  child.stderr?.on('data', (chunk: Buffer) => (text += chunk.toString('utf8')));
   workspace.use({ stop: () => Promise.resolve(child.kill('SIGKILL')) });
   return { child, messages, said: () => text };
 }

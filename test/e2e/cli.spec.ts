@@ -276,7 +276,7 @@ describe('transactions, queue, gateways', () => {
     expect(text).toMatch(/verdict: +accepted/u);
     expect(text).toMatch(/state: +queued/u);
     expect(text).toContain('\\u001b]0;title\\u0007\\u001b[2J\\u202etxt');
-     
+
     expect(text).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u202e]/u);
     expect(await json('tx', 'show', publicId('txn', id))).toMatchObject({
       recipients: [{ address: 'ann@example.com' }],
