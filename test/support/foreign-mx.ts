@@ -50,6 +50,7 @@ export class ForeignMx {
   readonly transactions: MxTransaction[] = [];
   readonly commands: string[] = [];
   connections = 0;
+  port = 0;
   readonly #sockets = new Set<Socket>();
   readonly #server: Server;
 
@@ -64,11 +65,8 @@ export class ForeignMx {
       mx.#server.once('error', reject);
       mx.#server.listen(port, address, resolve);
     });
+    mx.port = (mx.#server.address() as AddressInfo).port;
     return mx;
-  }
-
-  get port(): number {
-    return (this.#server.address() as AddressInfo).port;
   }
 
   get accepted(): readonly MxTransaction[] {

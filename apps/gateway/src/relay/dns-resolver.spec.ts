@@ -188,7 +188,7 @@ describe('next hops of a domain', () => {
     ],
   ] as [string, string, Record<string, DnsZone>, string, unknown][])(
     '%s',
-    async (_name, domain, zones, own, expected) => {
+    async (...[, domain, zones, own, expected]) => {
       expect(seen(await hops(domain, zones, own))).toEqual(expected);
     },
   );
