@@ -1,0 +1,91 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { buildBounce } from './bounce.js';
+import type { BouncedRecipient, BounceInput } from './bounce.js';
+
+const recipient: BouncedRecipient = {
+  address: 'bob@there.test',
+  status: '5.1.1',
+  text: '550 5.1.1 no such user',
+  fromRemote: true,
+  host: 'mx.there.test',
+  expired: false,
+};
+const input: BounceInput = {
+  noticeId: '0190-n',
+  messageId: '0190-m',
+  hostname: 'gw.test',
+  to: 'ann@here.test',
+  acceptedAtMs: 0,
+  nowMs: 86_400_000,
+  recipients: [recipient],
+  head: Buffer.from('Subject: x\r\nFrom: ann@here.test\r\n\r\nsecret body\r\n'),
+};
+const build = (overrides: Partial<BounceInput> = {}): string =>
+  Buffer.from(buildBounce({ ...input, ...overrides })).toString('latin1');
+
+describe('a bounce', () => {
+  it('is a report of three parts', () => {
+    const text = build();
+    const parts = text.split('--=_0190-n').map((part) => part.trim());
+    expect(parts.length).toBe(5);
+    expect(parts[0]).toContain('Auto-Submitted: auto-replied\r\n');
+    expect(parts[0]).toContain('To: <ann@here.test>\r\n');
+    expect(parts[0]).toContain('Date: Fri, 02 Jan 1970 00:00:00 +0000\r\n');
+    expect(parts[0]).toMatch(/Content-Type: multipart\/report; report-type=delivery-status;\r\n\tboundary="=_0190-n"/);
+    expect(parts[1]).toContain('mx.there.test said: 550 5.1.1 no such user');
+    expect(parts[2]).toContain(
+      'Reporting-MTA: dns; gw.test\r\nX-Postern-Message: 0190-m\r\nArrival-Date: Thu, 01 Jan 1970 00:00:00 +0000\r\n\r\nFinal-Recipient: rfc822; bob@there.test\r\nAction: failed\r\nStatus: 5.1.1\r\nRemote-MTA: dns; mx.there.test\r\nDiagnostic-Code: smtp; 550 5.1.1 no such user\r\nLast-Attempt-Date:',
+    );
+    expect(parts[3]).toBe('Content-Type: text/rfc822-headers\r\n\r\nSubject: x\r\nFrom: ann@here.test');
+    expect(parts[4]).toBe('--');
+    expect(text).not.toContain('secret');
+  });
+
+  it('says when it was given up, and when nobody remote said anything', () => {
+    const text = build({
+      recipients: [{ ...recipient, expired: true, fromRemote: false, text: 'connection refused', status: '4.4.1' }],
+    });
+    expect(text).toContain('Status: 4.4.7\r\nDiagnostic-Code: x-postern; connection refused\r\n');
+    expect(text).not.toContain('Remote-MTA');
+  });
+
+  it('quotes a header that is not plain lines of 7-bit text', () => {
+    const text = build({ head: Buffer.from('Subject: caf\u00e9 = good\r\n\r\n') });
+    expect(text).toContain('Content-Transfer-Encoding: quoted-printable\r\n\r\nSubject: caf=C3=A9 =3D good');
+    const long = build({ head: Buffer.from(`X: ${'y'.repeat(5000)}\r\n\r\n`) });
+    expect(Math.max(...long.split('\r\n').map((line) => line.length))).toBeLessThanOrEqual(998);
+  });
+
+  it('never answers the null sender', () => {
+    expect(() => build({ to: '' })).toThrow('null sender');
+  });
+
+  it('is canonical, 7-bit and bounded whatever the remote, the addresses and the message hold', () => {
+    const hostile = fc.oneof(
+      fc.string({ unit: 'binary', maxLength: 300 }),
+      fc.constantFrom('a\r\nBcc: x', '\n.\n', '--=_0190-n', '\0'),
+    );
+    fc.assert(
+      fc.property(
+        hostile,
+        hostile,
+        fc.uint8Array({ maxLength: 3000 }),
+        fc.integer({ min: 1, max: 400 }),
+        (text, address, head, count) => {
+          const bounced = { ...recipient, text, address, host: address };
+          const out = build({
+            to: address === '' ? 'x' : address,
+            head,
+            recipients: new Array<BouncedRecipient>(count).fill(bounced),
+          });
+          expect(out).not.toMatch(/\r(?!\n)|(?<!\r)\n/);
+          expect(out).toMatch(/^[\t\r\n -~]*$/);
+          expect(out.endsWith('\r\n--=_0190-n--\r\n')).toBe(true);
+          expect(out.length).toBeLessThan(600_000);
+          expect(out.split('\r\n\r\n')[0]).not.toMatch(/^Bcc:/m);
+        },
+      ),
+    );
+  });
+});
