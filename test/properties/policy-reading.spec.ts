@@ -4,6 +4,8 @@ import fc from 'fast-check';
 import { buildManagedList, check, compile, readPolicy, type ManagedList } from '#policy';
 import { arbitraryDocument } from '../support/policy-arbitraries.js';
 
+/** Characters that mean something in YAML. */
+const MARKS = ['{', '}', '[', ']', ':', ',', '-', '&', '*', '!', '|', '>', '\n', ' ', '"', "'", '#', 'a', '1'];
 const anything = fc.anything({ withNullPrototype: true, withObjectString: true, maxDepth: 4 });
 
 /** The value with something else put into a random place. */
@@ -22,13 +24,10 @@ function spoil(value: unknown, path: readonly number[], replacement: unknown): u
 describe('reading', () => {
   test('any text is answered with findings, none is thrown at', () => {
     fc.assert(
-      fc.property(
-        fc.oneof(fc.string({ unit: 'binary' }), fc.string({ unit: fc.constantFrom(...Array.from('x')) })),
-        (text) => {
-          const result = readPolicy(text);
-          if (!result.ok) expect(result.findings.length).toBeGreaterThan(0);
-        },
-      ),
+      fc.property(fc.oneof(fc.string({ unit: 'binary' }), fc.string({ unit: fc.constantFrom(...MARKS) })), (text) => {
+        const result = readPolicy(text);
+        if (!result.ok) expect(result.findings.length).toBeGreaterThan(0);
+      }),
       { numRuns: 500 },
     );
   });
