@@ -166,7 +166,8 @@ export class Supervisor {
         if (message?.kind === 'done') result = message;
         if (message?.kind === 'fatal') fatal = String(message.message);
       });
-      const patience = setTimeout(() => this.log('waiting for the database'), SLOW_SETUP_MS);
+      const patience = setTimeout(() => this.log('waiting for the database that DATABASE_URL names'), SLOW_SETUP_MS);
+      if (!this.userEnv.DATABASE_URL) clearTimeout(patience);
       child.once('error', (error) => (fatal ??= error.message));
       child.once('close', (code, signal) => {
         clearTimeout(patience);

@@ -46,11 +46,22 @@ async function greeting(port: number): Promise<string> {
 /** How many processes want each processor: what is quick on an idle machine takes that much longer here. */
 const crowding = (): number => Math.max(1, (2 * (loadavg()[0] ?? 0)) / availableParallelism());
 
-/** Whatever belongs to an installation has its directory in its command line or is a child of the supervisor. */
+/** What still belongs to an installation: by the directory in its arguments (PostgreSQL) or in its environment (ours). */
 const leftovers = (name: string): string[] =>
   listProcesses()
-    .filter(({ command }) => `${command}/`.includes(`${workspace.path(name)}/`))
+    .filter(({ pid, command }) => {
+      const words = [...command.split(' '), ...environmentOf(pid)];
+      return words.some((word) => `${word}/`.includes(`${workspace.path(name)}/`));
+    })
     .map(({ command }) => command);
+
+function environmentOf(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${String(pid)}/environ`, 'utf8').split('\0');
+  } catch {
+    return []; // it ended while we looked, or is not ours to look into
+  }
+}
 
 function runFile(name: string): { smtp: { port: number }[]; pid: number } {
   return JSON.parse(readFileSync(workspace.path(name, 'run.json'), 'utf8')) as {
