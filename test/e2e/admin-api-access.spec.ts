@@ -140,6 +140,14 @@ describe('every other route', () => {
     expectProblem(await api.ask(`/v1/lists?access_token=${api.key}`, { key: null }), 401, 'unauthenticated');
   });
 
+  test('refuses a query parameter that nobody knows', async () => {
+    for (const route of closed()) {
+      const body = route.method === 'GET' || route.method === 'DELETE' ? {} : { body: {} };
+      const answer = await api.ask(`${route.example}?nonsense=1`, { method: route.method, ...body });
+      expect({ route: name(route), status: answer.status }).toEqual({ route: name(route), status: 400 });
+    }
+  });
+
   test('lets a viewer read, and nothing else', async () => {
     for (const route of closed()) {
       const answer = await ask(route, api.viewerKey);

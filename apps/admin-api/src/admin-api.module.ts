@@ -10,6 +10,7 @@ import { GatewaysService } from './gateways/gateways.service.js';
 import { HealthController } from './health/health.controller.js';
 import { HealthService } from './health/health.service.js';
 import { ProblemFilter } from './http/problem.filter.js';
+import { QueryGuard } from './http/query.guard.js';
 import { validationPipe } from './http/validation.js';
 import { ListsController } from './lists/lists.controller.js';
 import { ListsService } from './lists/lists.service.js';
@@ -38,6 +39,7 @@ export class AdminApiModule {
       { provide: APP_FILTER, useValue: new ProblemFilter(parts.logger) },
       { provide: APP_PIPE, useFactory: validationPipe },
       { provide: APP_GUARD, useClass: AuthGuard },
+      { provide: APP_GUARD, useClass: QueryGuard },
       OpenApiHolder,
       LivePolicyReader,
       ApiKeysService,

@@ -23,6 +23,12 @@ async function main(): Promise<void> {
   const url = await listen(app, config);
   // Requests are answered from here on: with 503 until the database is there.
   await openDatabase(database, config, stopping.signal, logger);
+  if (!/^(127\.|::1$|localhost$)/u.test(config.host)) {
+    logger.warn(
+      { host: config.host },
+      'keys travel unencrypted: put a TLS proxy in front of an address that others reach',
+    );
+  }
   logger.info({ url }, 'ready');
   await tellSupervisor({ kind: 'ready', url });
 }

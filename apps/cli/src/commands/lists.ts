@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { show, type CommandContext } from '../context.js';
 import { expiry, wholeNumber } from '../options.js';
-import { collect } from '../pages.js';
+import { collect, type Page } from '../pages.js';
 import { shortTime, table } from '../text.js';
 
 interface ListAnswer {
@@ -72,13 +72,14 @@ export function listCommands(program: Command, context: CommandContext): void {
 }
 
 async function showLists(context: CommandContext): Promise<void> {
-  const page = await collect<ListAnswer>(context.api(), '/v1/lists', {}, 10_000);
-  show(context, page, () =>
-    table(
+  const page = await context.api().json<Page<ListAnswer>>({ path: '/v1/lists' });
+  show(context, page, () => {
+    if (page.data.length === 0) return ['the live policy has no managed lists'];
+    return table(
       ['list', 'type', 'within', 'use', 'revision'],
       page.data.map((it) => [it.name, it.type, it.within, it.use, it.revision]),
-    ),
-  );
+    );
+  });
 }
 
 async function add(context: CommandContext, list: string, value: string, options: AddOptions): Promise<void> {

@@ -73,8 +73,9 @@ export function gatewayCommands(program: Command, context: CommandContext): void
     .description('list the gateways and the policy revision each runs')
     .action(async () => {
       const page = await context.api().json<Page<GatewayRow>>({ path: '/v1/gateways' });
-      show(context, page, () =>
-        table(
+      show(context, page, () => {
+        if (page.data.length === 0) return ['no gateway has run within a day'];
+        return table(
           ['gateway', 'alive', 'revision', 'started', 'stopped'],
           page.data.map((it) => [
             it.name,
@@ -83,8 +84,8 @@ export function gatewayCommands(program: Command, context: CommandContext): void
             shortTime(it.startedAt),
             shortTime(it.stoppedAt),
           ]),
-        ),
-      );
+        );
+      });
     });
 }
 

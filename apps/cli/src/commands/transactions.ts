@@ -119,8 +119,9 @@ async function search(context: CommandContext, options: SearchOptions): Promise<
     messageId: options.messageId,
   };
   const page = await collect<TransactionRow>(context.api(), '/v1/transactions', query, options.limit);
-  show(context, page, () =>
-    table(
+  show(context, page, () => {
+    if (page.data.length === 0) return ['no transaction found'];
+    return table(
       ['at', 'id', 'verdict', 'client', 'sender', 'recipients', 'rule'],
       page.data.map((it) => [
         shortTime(it.at),
@@ -131,8 +132,8 @@ async function search(context: CommandContext, options: SearchOptions): Promise<
         recipients(it.recipients),
         it.by,
       ]),
-    ),
-  );
+    );
+  });
 }
 
 function nullSender(sender: string): string {

@@ -1,0 +1,30 @@
+import { Injectable, type CanActivate, type ExecutionContext } from '@nestjs/common';
+import { RouteParamtypes } from '@nestjs/common/internal';
+import type { Request } from 'express';
+import { pointer } from './problem.js';
+import { invalidRequest } from './validation.js';
+
+/** Where Nest keeps which arguments a handler takes. */
+const ROUTE_ARGUMENTS = '__routeArguments__';
+
+/** A query on a resource that takes none is refused like an unknown field: what is asked for must count. */
+@Injectable()
+export class QueryGuard implements CanActivate {
+  canActivate(context: ExecutionContext): boolean {
+    const names = Object.keys(context.switchToHttp().getRequest<Request>().query);
+    if (names.length === 0 || takesQuery(context)) return true;
+    throw invalidRequest(
+      names.map((name) => ({
+        code: 'unknown-field',
+        pointer: pointer([name]),
+        message: `unknown field \`${name.slice(0, 100)}\``,
+      })),
+    );
+  }
+}
+
+function takesQuery(context: ExecutionContext): boolean {
+  const taken: unknown = Reflect.getMetadata(ROUTE_ARGUMENTS, context.getClass(), context.getHandler().name);
+  const kinds = Object.keys(taken ?? {}).map((key) => key.split(':')[0]);
+  return kinds.includes(String(RouteParamtypes.QUERY));
+}
