@@ -21,13 +21,14 @@ describe('several listeners', () => {
   let postern: RunningPostern;
   let samePort: number;
   const more = HAS_IPV6 ? ['::1'] : [];
+  const inside = { address: ['127.0.0.1', '127.0.0.2', ...more], port: 0, exposure: 'internal' };
 
   beforeAll(async () => {
     if (!HAS_IPV6) process.stderr.write('SKIPPED: listeners on ::1: this machine has no IPv6 loopback\n');
     samePort = await freePort();
     const policy = testPolicy([], {
       listeners: {
-        inside: { address: ['127.0.0.1', '127.0.0.2', ...more], port: 0, exposure: 'internal' },
+        inside,
         first: { address: '127.0.0.3', port: samePort, exposure: 'internet' },
         second: { address: '127.0.0.4', port: samePort, exposure: 'internal' },
       },
@@ -61,12 +62,11 @@ describe('several listeners', () => {
   }, 60_000);
 
   test('can be added, moved and removed while a session goes on', async () => {
-    const dialog = await SmtpDialog.start({ host: '127.0.0.4', port: samePort });
+    const dialog = await SmtpDialog.start({ port: postern.port('inside') });
     const [added = 0, moved = 0] = await freePorts(2);
-    const second = { address: '127.0.0.4', port: samePort, exposure: 'internal' };
     const withMore = (port: number): unknown =>
       testPolicy([], {
-        listeners: { inside: second, more: { address: '127.0.0.1', port, exposure: 'internal' } },
+        listeners: { inside, more: { address: '127.0.0.1', port, exposure: 'internal' } },
       });
     await postern.api.publish(withMore(added));
     await waitFor('the added listener', () => canConnect('127.0.0.1', added));
