@@ -118,6 +118,7 @@ export class OutcomeBatcher {
         clearTimeout(timer);
         resolve();
       };
+      if (this.#abandoned) this.#cutPause();
     });
   }
 }

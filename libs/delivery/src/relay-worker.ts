@@ -13,6 +13,7 @@ import { HostHealth } from './host-health.js';
 import type { Job } from './job.js';
 import { jobsOf } from './message-jobs.js';
 import type { DestinedJob } from './message-jobs.js';
+import { LeaseReturner } from './lease-returner.js';
 import { OutcomeBatcher } from './outcome-batcher.js';
 import type {
   FileStore,
@@ -68,6 +69,7 @@ export class RelayWorker {
   readonly #batcher: OutcomeBatcher;
   readonly #reporter: AttemptReporter;
   readonly #poller: QueuePoller;
+  readonly #leases: LeaseReturner;
   readonly #health = new HostHealth();
   readonly #budget: ConnectionBudget;
   readonly #destinations = new Map<string, SmtpDestination | FileDestination>();
@@ -87,6 +89,7 @@ export class RelayWorker {
     this.#budget = new ConnectionBudget(this.#limits.maxConnections);
     const warn = (message: string, error?: unknown): void => ports.environment.warn(message, error);
     this.#batcher = new OutcomeBatcher(ports.queue, warn);
+    this.#leases = new LeaseReturner({ queue: ports.queue, released: () => this.#poller.wake(), warn });
     this.#reporter = new AttemptReporter(ports.environment, this.#batcher, options.hostname);
     this.#poller = new QueuePoller({
       claim: () => ports.queue.claim(this.#limits.claimLimit),
@@ -124,7 +127,7 @@ export class RelayWorker {
    */
   offer(message: QueuedMessage): boolean {
     if (!this.hasRoom(message.content.kind === 'inline' ? message.sizeBytes : 0)) {
-      this.#release(message.recipients.map(({ id }) => id));
+      this.#leases.give(message.recipients.map(({ id }) => id));
       return false;
     }
     this.#take(message);
@@ -148,32 +151,20 @@ export class RelayWorker {
     if (this.#jobs > 0) await new Promise<void>((resolve) => (this.#idle = resolve));
     await this.#reporter.settled();
     await this.#batcher.drain();
+    this.#leases.give([...ids, ...this.#returned.flatMap((job) => job.recipients.map(({ id }) => id))]);
+    await this.#leases.drain();
     clearTimeout(deadline);
     clearTimeout(this.#lastCall);
-    await this.#giveBack([...ids, ...this.#returned.flatMap((job) => job.recipients.map(({ id }) => id))]);
   }
 
   #abort(): void {
     for (const destination of [...this.#destinations.values(), ...this.#outgoing]) destination.abort();
     this.#ports.transport.abort();
     // What was cut off has an outcome too, and a database that works takes it in no time.
-    this.#lastCall = setTimeout(() => this.#batcher.abandon(), LAST_CALL_MS);
-  }
-
-  async #giveBack(recipientIds: readonly string[]): Promise<void> {
-    if (recipientIds.length === 0) return;
-    try {
-      await this.#ports.queue.release(recipientIds);
-    } catch (error) {
-      this.#ports.environment.warn(
-        `leases of ${recipientIds.length} recipients cannot be given back, they lapse`,
-        error,
-      );
-    }
-  }
-
-  #release(recipientIds: readonly string[]): void {
-    void this.#giveBack(recipientIds).then(() => this.#poller.wake());
+    this.#lastCall = setTimeout(() => {
+      this.#batcher.abandon();
+      this.#leases.abandon();
+    }, LAST_CALL_MS);
   }
 
   #take(message: QueuedMessage): void {
@@ -238,7 +229,7 @@ export class RelayWorker {
   /** Not attempted: its leases go back, at once when the worker goes on and with the others when it stops. */
   #return(job: Job): void {
     if (this.#stopping) this.#returned.push(job);
-    else this.#release(job.recipients.map(({ id }) => id));
+    else this.#leases.give(job.recipients.map(({ id }) => id));
     this.#ended(job);
   }
 
