@@ -23,8 +23,10 @@ import { shapeDocument } from './document-faults.js';
 import { Findings } from './findings.js';
 import type { Condition, Program } from './program.js';
 import { readText } from './read-yaml.js';
+import { buildRuleIndex, type RuleIndex } from './rule-index.js';
 import { testPolicy } from './run-tests.js';
 import type { Finding, ManagedListDefinition } from './types.js';
+import { ACL_PHASES, type AclPhase } from './vocabulary.js';
 
 /** Reads and compiles; findings that block make it fail. Text is YAML or JSON, anything else a document as a value. */
 export function compile(input: unknown): CompileResult {
@@ -87,6 +89,7 @@ function compileParts(context: CompileContext): CompiledPolicy {
     clients,
     domains,
     acl,
+    aclIndex: indexRules(acl, context.slots),
     rewriting,
     routing,
     ...(postmasterDomain === undefined ? {} : { postmasterDomain }),
@@ -104,6 +107,15 @@ function compileParts(context: CompileContext): CompiledPolicy {
     usedFacts: usedFacts(program),
     program,
   };
+}
+
+function indexRules(acl: Program['acl'], lists: Program['lists']): Program['aclIndex'] {
+  const indexes: Partial<Record<AclPhase, RuleIndex>> = {};
+  for (const phase of ACL_PHASES) {
+    const index = buildRuleIndex(acl[phase], lists);
+    if (index !== undefined) indexes[phase] = index;
+  }
+  return indexes;
 }
 
 function managedLists(context: CompileContext): readonly ManagedListDefinition[] {

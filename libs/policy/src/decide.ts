@@ -6,6 +6,7 @@
  */
 import { ruleHolds, unknownIn } from './conditions.js';
 import type { Rule } from './program.js';
+import { candidates } from './rule-index.js';
 import type { Scope } from './scope.js';
 import { traceStep } from './trace.js';
 import { NO, UNKNOWN, YES, type Tri } from './tri.js';
@@ -36,19 +37,34 @@ export function isExpired(scope: Scope, expiresAtMs: number | undefined): boolea
 
 /** The phase's verdict, or undefined when no rule had one. Tags are added to the scope. */
 export function runPhase(scope: Scope, phase: AclPhase): Outcome | undefined {
-  for (const rule of scope.snapshot.policy.program.acl[phase]) {
-    if (isExpired(scope, rule.expiresAtMs)) {
-      traceStep(scope, { stage: phase, id: rule.id, result: 'expired' });
-      continue;
+  const { acl, aclIndex } = scope.snapshot.policy.program;
+  const rules = acl[phase];
+  const index = aclIndex[phase];
+  // Who asks for steps wants to see every rule.
+  if (index === undefined || scope.trace !== undefined) {
+    for (const rule of rules) {
+      const outcome = runRule(scope, phase, rule);
+      if (outcome !== undefined) return outcome;
     }
-    const holds = ruleHolds(scope, rule);
-    if (scope.trace !== undefined) traceRule(scope, phase, rule, holds);
-    if (holds === YES) scope.reached?.add(rule.id);
-    if (holds === NO || rule.monitor) continue;
-    const outcome = act(scope, rule, holds);
+    return undefined;
+  }
+  for (const position of candidates(index, scope)) {
+    const rule = rules[position];
+    const outcome = rule === undefined ? undefined : runRule(scope, phase, rule);
     if (outcome !== undefined) return outcome;
   }
   return undefined;
+}
+
+function runRule(scope: Scope, phase: AclPhase, rule: Rule): Outcome | undefined {
+  if (isExpired(scope, rule.expiresAtMs)) {
+    traceStep(scope, { stage: phase, id: rule.id, result: 'expired' });
+    return undefined;
+  }
+  const holds = ruleHolds(scope, rule);
+  if (scope.trace !== undefined) traceRule(scope, phase, rule, holds);
+  if (holds === YES) scope.reached?.add(rule.id);
+  return holds === NO || rule.monitor ? undefined : act(scope, rule, holds);
 }
 
 function act(scope: Scope, rule: Rule, holds: Tri): Outcome | undefined {

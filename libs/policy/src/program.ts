@@ -2,6 +2,7 @@
  * What a policy compiles to: rules and tables that the evaluator walks. Internal to this library; nothing outside may
  * depend on its shape.
  */
+import type { RuleIndex } from './rule-index.js';
 import type { EntryTable } from './sets/tables.js';
 import type { DecisionReply, ListType, Verdict } from './types.js';
 import type { AclPhase, FactDefinition } from './vocabulary.js';
@@ -150,6 +151,8 @@ export interface Program {
   readonly clients: readonly Client[];
   readonly domains: readonly AcceptedDomain[];
   readonly acl: Readonly<Record<AclPhase, readonly Rule[]>>;
+  /** Absent for phases with few rules. */
+  readonly aclIndex: Readonly<Partial<Record<AclPhase, RuleIndex>>>;
   readonly rewriting: readonly Rewriting[];
   readonly routing: readonly RoutingRule[];
   readonly postmasterDomain?: string;

@@ -2,7 +2,7 @@
 import type { Snapshot } from './snapshot.js';
 import type { Step } from './trace.js';
 import type { Facts, FactValue } from './types.js';
-import { splitAddress } from './values/addresses.js';
+import { splitAddress, type Address } from './values/addresses.js';
 import { parseInstantMs } from './values/units.js';
 import { acceptedBy, knownRecipient } from './grants.js';
 import { NO, type Tri } from './tri.js';
@@ -19,6 +19,8 @@ export class Scope {
   original: FactValue | undefined;
   /** For the analyser: ids of the rules that held. */
   reached: Set<string> | undefined;
+  private readonly senderParts = new Parts();
+  private readonly recipientParts = new Parts();
   private ownDomain: string | undefined;
   private own: Tri = NO;
 
@@ -76,13 +78,13 @@ export class Scope {
       case 'sender.null':
         return deriveNull(this.facts['sender']);
       case 'sender.domain':
-        return partOf(this.read('sender'), 'domain');
+        return this.senderParts.of(this.read('sender'), 'domain');
       case 'sender.local':
-        return partOf(this.read('sender'), 'local');
+        return this.senderParts.of(this.read('sender'), 'local');
       case 'recipient.domain':
-        return partOf(this.recipient, 'domain');
+        return this.recipientParts.of(this.recipient, 'domain');
       case 'recipient.local':
-        return partOf(this.recipient, 'local');
+        return this.recipientParts.of(this.recipient, 'local');
       case 'recipient.known':
         return knownRecipient(this);
       default:
@@ -95,8 +97,18 @@ function deriveNull(sender: FactValue | undefined): FactValue | undefined {
   return typeof sender === 'string' ? sender === '' : sender;
 }
 
-function partOf(address: FactValue | undefined, part: 'local' | 'domain'): FactValue | undefined {
-  if (typeof address !== 'string') return address;
-  const parts = splitAddress(address);
-  return part === 'domain' ? parts?.domain.toLowerCase() : parts?.local;
+/** Takes an address apart once, however many rules ask. */
+class Parts {
+  private address: string | undefined;
+  private parts: Address | undefined;
+
+  of(address: FactValue | undefined, part: 'local' | 'domain'): FactValue | undefined {
+    if (typeof address !== 'string') return address;
+    if (address !== this.address) {
+      const parts = splitAddress(address);
+      this.address = address;
+      this.parts = parts === undefined ? undefined : { local: parts.local, domain: parts.domain.toLowerCase() };
+    }
+    return this.parts?.[part];
+  }
 }

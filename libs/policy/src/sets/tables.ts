@@ -6,7 +6,7 @@
  * exact probes whatever the size of the table.
  */
 import { splitAddress } from '../values/addresses.js';
-import { parseIp, parseNetwork, printNetwork, type Network } from '../values/networks.js';
+import { parseIp, parseNetwork, printNetwork, type IpAddress, type Network } from '../values/networks.js';
 import { Layers } from './layers.js';
 import type { PlainListType } from './entries.js';
 
@@ -144,15 +144,14 @@ class NetworkTable implements EntryTable {
     const ip = parseIp(value);
     if (ip === undefined) return undefined;
     if (ip.version === 4) {
+      // The same as below, without an array: this is the look-up that every connection makes.
       for (const length of this.lengths4) {
-        const first = length === 0 ? 0 : ((ip.bits >>> (32 - length)) << (32 - length)) >>> 0;
-        if (this.layers.get(first * 64 + length) === true) return printKey(first * 64 + length);
+        const key = ipv4Key(ip.bits, length);
+        if (this.layers.get(key) === true) return printKey(key);
       }
       return undefined;
     }
-    for (const length of this.lengths6) {
-      const free = BigInt(128 - length);
-      const key = (((ip.bits >> free) << free) << 8n) | BigInt(length);
+    for (const key of coveringNetworkKeys(ip, this.lengths4, this.lengths6)) {
       if (this.layers.get(key) === true) return printKey(key);
     }
     return undefined;
@@ -187,17 +186,48 @@ function networkTable(
   lengths4: readonly number[] = [],
   lengths6: readonly number[] = [],
 ): NetworkTable {
-  const four = new Set(lengths4);
-  const six = new Set(lengths6);
-  for (const key of added) {
-    if (typeof key === 'number') four.add(key % 64);
-    else six.add(Number(key & 255n));
-  }
-  const longestFirst = (set: ReadonlySet<number>): readonly number[] => [...set].sort((a, b) => b - a);
-  return new NetworkTable(layers, longestFirst(four), longestFirst(six));
+  const more = prefixLengthsOf(added);
+  const longestFirst = (lengths: readonly number[]): readonly number[] => [...new Set(lengths)].sort((a, b) => b - a);
+  return new NetworkTable(layers, longestFirst([...lengths4, ...more.v4]), longestFirst([...lengths6, ...more.v6]));
 }
 
-function networkKey(entry: string): number | bigint | undefined {
+/** First address and prefix length of a network in one number: exact for IPv4 in a double, for IPv6 a big integer. */
+export type NetworkKey = number | bigint;
+
+/** Prefix lengths that occur among keys. */
+export function prefixLengthsOf(keys: Iterable<NetworkKey>): {
+  readonly v4: readonly number[];
+  readonly v6: readonly number[];
+} {
+  const v4 = new Set<number>();
+  const v6 = new Set<number>();
+  for (const key of keys) {
+    if (typeof key === 'number') v4.add(key % 64);
+    else v6.add(Number(key & 255n));
+  }
+  return { v4: [...v4], v6: [...v6] };
+}
+
+function ipv4Key(bits: number, length: number): number {
+  const first = length === 0 ? 0 : ((bits >>> (32 - length)) << (32 - length)) >>> 0;
+  return first * 64 + length;
+}
+
+/** The keys of every network of these lengths that the address is in. */
+export function coveringNetworkKeys(
+  ip: IpAddress,
+  lengths4: readonly number[],
+  lengths6: readonly number[],
+): readonly NetworkKey[] {
+  if (ip.version === 4) return lengths4.map((length) => ipv4Key(ip.bits, length));
+  return lengths6.map((length) => {
+    const free = BigInt(128 - length);
+    return (((ip.bits >> free) << free) << 8n) | BigInt(length);
+  });
+}
+
+/** Undefined when the text is no network. */
+export function networkKey(entry: string): NetworkKey | undefined {
   const parsed = parseNetwork(entry);
   if (!parsed.ok) return undefined;
   const { version, first, prefix } = parsed.network;
