@@ -87,6 +87,12 @@ export interface SmtpListener {
   readonly port: number;
   /** Stops accepting; 421 to idle sessions; transactions may end within `graceMs`, then connections are cut. */
   stop(graceMs: number): Promise<void>;
+  /** Gives address and port free at once; sessions go on. Followed by `resume`, `drain` or `stop`. */
+  pause(): void;
+  /** Listens again after `pause`; rejects when the address was taken meanwhile. */
+  resume(): Promise<void>;
+  /** Stops accepting; sessions go on to their own end. Resolves when the last one has ended. */
+  drain(): Promise<void>;
 }
 
 export interface SmtpServer {

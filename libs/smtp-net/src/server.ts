@@ -89,25 +89,42 @@ class Listener implements SmtpListener {
     this.#host = { ...this.#host, limits: this.#limits };
   }
 
-  open(): Promise<void> {
+  async open(): Promise<void> {
     const { host, port, tickMs = TICK_MS } = this.#where;
+    await this.#listen(host, port);
+    // Running out of file descriptors while accepting is no reason to die; the backlog holds the clients.
+    this.#server.on('error', (error) => {
+      this.#host.bug(error, undefined);
+    });
+    const bound = this.#server.address() as AddressInfo;
+    this.address = bound.address;
+    this.port = bound.port;
+    this.#ticks = setInterval(() => {
+      this.#tick();
+    }, tickMs);
+  }
+
+  #listen(host: string, port: number): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#server.once('error', reject);
       this.#server.listen({ host, port, backlog: 1024 }, () => {
         this.#server.off('error', reject);
-        // Running out of file descriptors while accepting is no reason to die; the backlog holds the clients.
-        this.#server.on('error', (error) => {
-          this.#host.bug(error, undefined);
-        });
-        const bound = this.#server.address() as AddressInfo;
-        this.address = bound.address;
-        this.port = bound.port;
-        this.#ticks = setInterval(() => {
-          this.#tick();
-        }, tickMs);
         resolve();
       });
     });
+  }
+
+  pause(): void {
+    this.#server.close();
+  }
+
+  resume(): Promise<void> {
+    return this.#listen(this.address, this.port);
+  }
+
+  drain(): Promise<void> {
+    this.#stopped ??= this.#finish(this.#closed());
+    return this.#stopped;
   }
 
   stop(graceMs: number): Promise<void> {
@@ -115,19 +132,28 @@ class Listener implements SmtpListener {
     return this.#stopped;
   }
 
-  async #stop(graceMs: number): Promise<void> {
-    const closed = new Promise<void>((resolve) => {
+  /** Resolves when nothing listens any more and the last connection has ended. */
+  #closed(): Promise<void> {
+    return new Promise((resolve) => {
       this.#server.close(() => {
         resolve();
       });
     });
+  }
+
+  async #stop(graceMs: number): Promise<void> {
+    const closed = this.#closed();
     for (const socket of this.#refused) socket.destroy();
     for (const connection of this.#connections) connection.closeWhenIdle();
     const grace = setTimeout(() => {
       for (const connection of this.#connections) connection.cut();
     }, graceMs);
-    await closed;
+    await this.#finish(closed);
     clearTimeout(grace);
+  }
+
+  async #finish(closed: Promise<void>): Promise<void> {
+    await closed;
     clearInterval(this.#ticks);
     this.#onStopped();
   }

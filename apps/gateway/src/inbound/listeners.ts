@@ -22,9 +22,27 @@ interface OpenSocket {
   readonly socket: SmtpListener;
 }
 
+interface Wanted {
+  readonly listener: string;
+  readonly open: OpenSocket;
+}
+
 export interface PreparedListeners {
-  readonly wanted: readonly { readonly listener: string; readonly open: OpenSocket }[];
-  readonly opened: readonly OpenSocket[];
+  readonly wanted: readonly Wanted[];
+  /** Unwanted sockets that had to give their place free. */
+  readonly paused: readonly OpenSocket[];
+}
+
+/** A change under way, until it is committed or undone. */
+interface Change {
+  readonly opened: OpenSocket[];
+  readonly paused: OpenSocket[];
+  readonly unwanted: readonly OpenSocket[];
+}
+
+interface Place {
+  readonly address: string;
+  readonly port: number;
 }
 
 /** A listener that could not be opened, in a sentence for the operator. */
@@ -33,7 +51,7 @@ export class ListenFailure extends Error {
 }
 
 export class Listeners {
-  #current: PreparedListeners['wanted'] = [];
+  #current: readonly Wanted[] = [];
 
   constructor(
     private readonly server: SmtpServer,
@@ -63,35 +81,23 @@ export class Listeners {
     return same.some((current) => current.open.socket.address === address || (isWildcard(current) && isOurs(address)));
   }
 
-  /** Opens the sockets that are missing. Throws `ListenFailure`, and leaves nothing of this call open then. */
+  /**
+   * Opens the sockets that are missing. Throws `ListenFailure`, and leaves everything as it was then. A socket of ours
+   * that is in the way of a new one, and not wanted any more, gives its place free; its sessions go on.
+   */
   async prepare(definitions: readonly ListenerDefinition[]): Promise<PreparedListeners> {
-    const wanted: PreparedListeners['wanted'][number][] = [];
-    const opened: OpenSocket[] = [];
+    const keys = new Set(definitions.flatMap((definition) => definition.addresses.map((at) => keyOf(definition, at))));
+    const unwanted = this.#current.map(({ open }) => open).filter((open) => !keys.has(open.key));
+    const change: Change = { opened: [], paused: [], unwanted };
     try {
-      for (const definition of definitions) {
-        wanted.push(...(await this.#prepareOne(definition, opened)));
-      }
-      return { wanted, opened };
+      const wanted: Wanted[] = [];
+      for (const definition of definitions) wanted.push(...(await this.#prepareOne(definition, change)));
+      return { wanted, paused: change.paused };
     } catch (error) {
-      await stopAll(opened, 0);
+      await stopAll(change.opened, 0);
+      for (const { socket } of change.paused) await socket.resume();
       throw error;
     }
-  }
-
-  /** The sockets of one listener; those that had to be opened go into `opened` as well. */
-  async #prepareOne(definition: ListenerDefinition, opened: OpenSocket[]): Promise<PreparedListeners['wanted']> {
-    const wanted: PreparedListeners['wanted'][number][] = [];
-    let port = definition.port;
-    for (const address of definition.addresses) {
-      const key = `${definition.port === 0 ? definition.name : ''} ${address} ${String(definition.port)}`;
-      const kept = this.#current.find(({ open }) => open.key === key)?.open;
-      const open = kept ?? { key, socket: await this.#bind(definition.name, address, port) };
-      if (kept === undefined) opened.push(open);
-      // Several addresses of one listener share the port that was free for the first.
-      port = open.socket.port;
-      wanted.push({ listener: definition.name, open });
-    }
-    return wanted;
   }
 
   commit(prepared: PreparedListeners): void {
@@ -99,13 +105,28 @@ export class Listeners {
       .map(({ open }) => open)
       .filter((old) => !prepared.wanted.some(({ open }) => open === old));
     this.#current = prepared.wanted;
-    stopAll(unwanted, this.stopGraceMs).catch((error: unknown) => {
-      this.log.error({ err: error }, 'a listener did not stop cleanly');
-    });
+    for (const open of unwanted) {
+      // Where another socket took the place, clients notice nothing: their sessions go on under the new listener.
+      const done = prepared.paused.includes(open) ? open.socket.drain() : open.socket.stop(this.stopGraceMs);
+      done.catch((error: unknown) => {
+        this.log.error({ err: error }, 'a listener did not stop cleanly');
+      });
+    }
   }
 
-  async discard(prepared: PreparedListeners): Promise<void> {
-    await stopAll(prepared.opened, 0);
+  async #prepareOne(definition: ListenerDefinition, change: Change): Promise<readonly Wanted[]> {
+    const wanted: Wanted[] = [];
+    let port = definition.port;
+    for (const address of definition.addresses) {
+      const key = keyOf(definition, address);
+      const kept = this.#current.find(({ open }) => open.key === key)?.open;
+      const open = kept ?? { key, socket: await this.#bind(definition.name, { address, port }, change) };
+      if (kept === undefined) change.opened.push(open);
+      // Several addresses of one listener share the port that was free for the first.
+      port = open.socket.port;
+      wanted.push({ listener: definition.name, open });
+    }
+    return wanted;
   }
 
   /** Stops them all; what is still in a transaction may end within the grace. */
@@ -115,15 +136,30 @@ export class Listeners {
     this.#current = [];
   }
 
-  async #bind(listener: string, address: string, port: number): Promise<SmtpListener> {
+  async #bind(listener: string, where: Place, change: Change): Promise<SmtpListener> {
     try {
-      return await this.server.listen({ host: address, port });
+      return await this.server.listen({ host: where.address, port: where.port });
     } catch (error) {
       const code = codeOf(error);
-      if (address === '::' && code === 'EAFNOSUPPORT') return this.#bind(listener, '0.0.0.0', port);
-      throw new ListenFailure(listenSentence(listener, address, port, code), { cause: error });
+      if (where.address === '::' && code === 'EAFNOSUPPORT') {
+        return this.#bind(listener, { ...where, address: '0.0.0.0' }, change);
+      }
+      const inTheWay = change.unwanted.filter(
+        (open) => open.socket.port === where.port && !change.paused.includes(open),
+      );
+      if (code === 'EADDRINUSE' && inTheWay.length > 0) {
+        for (const open of inTheWay) open.socket.pause();
+        change.paused.push(...inTheWay);
+        return this.#bind(listener, where, change);
+      }
+      throw new ListenFailure(listenSentence(listener, where, code), { cause: error });
     }
   }
+}
+
+/** Port 0 belongs to its listener; any other socket only to its address and port. */
+function keyOf(definition: ListenerDefinition, address: string): string {
+  return `${definition.port === 0 ? definition.name : ''} ${address} ${String(definition.port)}`;
 }
 
 /** An address of this machine. */
@@ -132,7 +168,7 @@ function isOurs(address: string): boolean {
   return Object.values(networkInterfaces()).some((addresses) => addresses?.some((own) => own.address === address));
 }
 
-function isWildcard({ open }: PreparedListeners['wanted'][number]): boolean {
+function isWildcard({ open }: Wanted): boolean {
   return open.socket.address === '::' || open.socket.address === '0.0.0.0';
 }
 
@@ -150,7 +186,7 @@ const REASONS: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: 'is not an address of this machine',
 };
 
-function listenSentence(listener: string, address: string, port: number, code: string): string {
+function listenSentence(listener: string, { address, port }: Place, code: string): string {
   const where = address.includes(':') ? `[${address}]:${String(port)}` : `${address}:${String(port)}`;
   const reason = REASONS[code] ?? `could not be opened (${code === '' ? 'unknown error' : code})`;
   return `listener \`${listener}\`: ${where} ${reason}; address and port are chosen by \`listeners.${listener}\` in the policy`;
