@@ -39,9 +39,7 @@ export class CreateAuditEvent1763800000002 implements MigrationInterface {
     await runner.query(
       `create index audit_event_transaction_idx on audit_event (transaction_id) where transaction_id is not null`,
     );
-    await runner.query(`
-      create index audit_event_session_idx on audit_event (session_id)
-      where session_id is not null and transaction_id is null`);
+    await runner.query(`create index audit_event_session_idx on audit_event (session_id) where session_id is not null`);
     // Deliveries are found through their transaction: only rows that introduce a transaction pay for the search indexes.
     await runner.query(`
       create index audit_event_recipient_idx on audit_event (lower(recipient), id)

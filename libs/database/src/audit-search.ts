@@ -37,9 +37,12 @@ type FoundRow = EventRow & { cursor: string };
 
 export class AuditSearch {
   readonly #pool: Pool;
+  readonly #plain: Pool;
 
-  constructor(pool: Pool) {
+  /** `pool` walks indexes backwards (connections.ts); `plain` plans as PostgreSQL does: for networks and single things. */
+  constructor(pool: Pool, plain: Pool) {
     this.#pool = pool;
+    this.#plain = plain;
   }
 
   /**
@@ -48,29 +51,31 @@ export class AuditSearch {
    */
   async searchTransactions(given: TransactionQuery): Promise<Page<TransactionSummary>> {
     const limit = Math.min(given.limit ?? DEFAULT_LIMIT, MOST);
-    const found = await searchWindows<FoundRow>(this.#pool, { ...given, limit }, async (window) => {
+    const pool = given.client?.includes('/') === true ? this.#plain : this.#pool;
+    const found = await searchWindows<FoundRow>(pool, { ...given, limit }, async (window) => {
       const { text, values } =
         given.recipient === undefined ? plainSearch(given, window) : recipientSearch(given, given.recipient, window);
-      return (await query<FoundRow>(this.#pool, { text, values })).rows;
+      return (await query<FoundRow>(pool, { text, values })).rows;
     });
     // A transaction may name the searched recipient twice.
     const rows = found.rows.filter((row, index) => found.rows.findIndex((other) => other.id === row.id) === index);
-    const stories = await recipientStories(this.#pool, rows);
+    const stories = await recipientStories(this.#plain, rows);
     const data = rows.map((row) => summaryOf(row, stories));
     return { data, ...(found.next === undefined ? {} : { next: found.next }) };
   }
 
   /** Everything about one transaction; undefined when there is none of this id (yet). */
   async transaction(id: string): Promise<TransactionStory | undefined> {
-    const { rows } = await query<EventRow>(this.#pool, {
+    const { rows } = await query<EventRow>(this.#plain, {
       name: 'transaction',
-      text: `select ${EVENT_COLUMNS} from audit_event t where t.transaction_id = $1 and t.id >= $2 order by t.id`,
+      text: `select ${EVENT_COLUMNS} from audit_event t where t.transaction_id = $1 and t.id >= $2`,
       values: [id, idFloor(idTimeMs(id) - NEIGHBOURHOOD_MS)],
     });
+    rows.sort((one, other) => (one.id < other.id ? -1 : 1));
     const introduction = rows.find((row) => row.kind.startsWith('transaction.'));
     if (introduction === undefined) return undefined;
     const [stories, session] = await Promise.all([
-      recipientStories(this.#pool, [introduction]),
+      recipientStories(this.#plain, [introduction]),
       this.#session(introduction.session_id),
     ]);
     const events = rows.map(storedEvent);
@@ -89,18 +94,20 @@ export class AuditSearch {
       const where = new Conditions();
       within(where, window);
       if (given.kinds !== undefined) where.add('t.kind = any($)', given.kinds);
-      if (given.kinds?.every(isOperation) === true) where.add('t.session_id is null and t.transaction_id is null');
+      const operations = given.kinds?.every(isOperation) === true;
+      if (operations) where.add('t.session_id is null and t.transaction_id is null');
       if (given.transactionId !== undefined) where.add('t.transaction_id = $', given.transactionId);
       if (given.sessionId !== undefined) where.add('t.session_id = $', given.sessionId);
+      const few = operations || given.transactionId !== undefined || given.sessionId !== undefined;
       const text = `select t.id as cursor, ${EVENT_COLUMNS} from audit_event t where ${where.text} order by t.id desc limit ${window.limit}`;
-      return (await query<FoundRow>(this.#pool, { text, values: where.values })).rows;
+      return (await query<FoundRow>(few ? this.#plain : this.#pool, { text, values: where.values })).rows;
     });
     return { data: found.rows.map(storedEvent), ...(found.next === undefined ? {} : { next: found.next }) };
   }
 
   async #session(sessionId: string | null): Promise<StoredEvent | undefined> {
     if (sessionId === null) return undefined;
-    const { rows } = await query<EventRow>(this.#pool, {
+    const { rows } = await query<EventRow>(this.#plain, {
       name: 'session',
       text: `select ${EVENT_COLUMNS} from audit_event t
              where t.session_id = $1 and t.transaction_id is null and t.kind = 'session.ended' and t.id >= $2 limit 1`,
@@ -140,9 +147,7 @@ function recipientSearch(
   const where = new Conditions();
   criteria(where, given);
   const lower = where.parameter(idFloor(idTimeMs(window.from) - NEIGHBOURHOOD_MS));
-  const upper = where.parameter(
-    window.to.startsWith('ffff') ? window.to : idFloor(idTimeMs(window.to) + NEIGHBOURHOOD_MS),
-  );
+  const upper = where.parameter(idFloor(idTimeMs(window.to) + NEIGHBOURHOOD_MS));
   const named = new Conditions();
   named.values.push(...where.values);
   named.add('r.id >= $::uuid', window.from);

@@ -10,8 +10,10 @@ export const databaseConfigSchema = z.strictObject({
   /** Connections that commit groups of accepted mail and audit rows; measured: 1 or 2, more adds nothing. */
   commitConnections: z.int().min(1).max(8).default(2),
   queueConnections: z.int().min(1).max(16).default(2),
-  /** Searches, administration, housekeeping. */
+  /** Administration, housekeeping, reports. */
   readConnections: z.int().min(1).max(64).default(4),
+  /** Searches in the audit at one time. */
+  searchConnections: z.int().min(1).max(64).default(2),
   connectTimeoutMs: z.int().min(50).max(60_000).default(900),
   /** Longest wait for the commit of a group, or for any other statement of the mail path. */
   statementTimeoutMs: z.int().min(100).max(600_000).default(10_000),

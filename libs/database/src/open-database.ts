@@ -129,7 +129,7 @@ function mailStores(
   const append = (events: readonly AuditEvent[]): boolean => committer.append(events);
   const queue = new PostgresQueueStore({ pool: connections.queue, append, ...node });
   const inspection = new QueueInspection(connections.read);
-  const search = new AuditSearch(connections.read);
+  const search = new AuditSearch(connections.search, connections.read);
   return {
     messages: { accept: (message) => committer.accept(message) },
     audit: {

@@ -117,6 +117,7 @@ export function toOperationalError(error: unknown, sent = true): OperationalErro
 }
 
 function lostConnection(error: unknown, detail: string, sent: boolean): OperationalError {
+  if (isOwnFault(error)) return new OperationalError('database-error', detail, { cause: error });
   if (/timeout/i.test(detail)) {
     return new OperationalError('database-timeout', `the database did not answer in time: ${detail}`, {
       cause: error,
@@ -127,4 +128,10 @@ function lostConnection(error: unknown, detail: string, sent: boolean): Operatio
     cause: error,
     outcomeKnown: !sent,
   });
+}
+
+/** Ours, not the network's: a module that is missing, code that does not parse. */
+function isOwnFault(error: unknown): boolean {
+  if (error instanceof SyntaxError || error instanceof ReferenceError) return true;
+  return error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_MODULE');
 }
