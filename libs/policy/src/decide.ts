@@ -81,7 +81,9 @@ function act(scope: Scope, rule: Rule, holds: Tri): Outcome | undefined {
 
 function deferUnknown(scope: Scope, rule: Rule): Outcome {
   const unknown = unknownIn(scope, [...rule.when, ...rule.unless]);
-  const reply = rule.id.startsWith('connect/') ? { ...UNKNOWN_REPLY, code: 421 } : UNKNOWN_REPLY;
+  // At connect there is no command to refuse, only the connection.
+  const atOnce = rule.id.startsWith('connect/') && rule.answer === 'now';
+  const reply = atOnce ? { ...UNKNOWN_REPLY, code: 421 } : UNKNOWN_REPLY;
   const outcome = { verdict: 'defer' as const, by: rule.id, answer: rule.answer, reply };
   return unknown === undefined ? outcome : { ...outcome, unknown };
 }

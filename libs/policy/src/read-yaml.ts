@@ -126,7 +126,9 @@ class Reader {
 }
 
 function syntaxFaults(document: Document.Parsed, reader: Reader): void {
-  for (const error of document.errors.slice(0, MAX_SYNTAX_FINDINGS)) {
+  for (const [index, error] of document.errors.slice(0, MAX_SYNTAX_FINDINGS).entries()) {
+    // Once the structure is lost, every further token is unexpected: only the first says something.
+    if (index > 0 && error.code === 'UNEXPECTED_TOKEN') continue;
     if (error.code === 'RESOURCE_EXHAUSTION') {
       reader.refuse('Y1', error.pos[0], `nested too deeply, expected at most ${String(MAX_DEPTH)} levels`);
       return;

@@ -23,7 +23,7 @@ function toALabels(text: string): string | undefined {
     verifyDNSLength: true,
     transitionalProcessing: false,
   });
-  return ascii ?? undefined;
+  return ascii !== null && LABELS.test(ascii) ? ascii : undefined;
 }
 
 /** One host or mail domain. A trailing dot, an empty label and an address literal are refused. */
