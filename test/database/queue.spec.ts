@@ -1,8 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { Client } from 'pg';
 import { newId, openDatabase, type Database, type JoinedNode } from '#database';
 import type { QueuedMessage, RecipientOutcome } from '#delivery';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.js';
-import { attemptEvent, makeMessage, outcomesOf } from './message.js';
+import { attemptEvent, eventually, makeMessage, outcomesOf } from './message.js';
 
 let database: TestDatabase;
 let db: Database;
@@ -213,9 +214,17 @@ describe('record', () => {
     const message = makeMessage({ recipients: ['a@example.net', 'b@example.net'], leased: true });
     await db.messages.accept(message);
     const outcomes = outcomesOf(queued(message));
-    const cut = cutTheNextRecord();
-    await expect(db.queue.record(outcomes, [])).rejects.toMatchObject({ retryable: true, outcomeKnown: false });
-    await cut;
+    const locker = new Client({ connectionString: database.url });
+    await locker.connect();
+    await locker.query('begin');
+    await locker.query('select from queue for update');
+    const refused = expect(db.queue.record(outcomes, [])).rejects.toMatchObject({
+      retryable: true,
+      outcomeKnown: false,
+    });
+    await eventually(cutTheWaitingRecord);
+    await refused;
+    await locker.end();
     expect(await db.queue.record(outcomes, [])).toEqual({ lost: [] });
     expect(await kindsOf(message.id)).toEqual(['delivery.succeeded', 'delivery.succeeded']);
   });
@@ -241,22 +250,13 @@ describe('record', () => {
     expect((await db.queue.status()).recipients).toBe(0);
   });
 
-  /** Holds the row, so that the record waits, then ends its connection. */
-  async function cutTheNextRecord(): Promise<void> {
-    await database.query(`
-      do $$ begin
-        perform from queue for update;
-        for i in 1..500 loop
-          if exists (select from pg_stat_activity where wait_event_type = 'Lock' and query like '%with gone as%' and datname = current_database()) then
-            perform pg_terminate_backend(pid) from pg_stat_activity
-              where wait_event_type = 'Lock' and query like '%with gone as%' and datname = current_database();
-            return;
-          end if;
-          perform pg_sleep(0.01);
-          perform pg_stat_clear_snapshot();
-        end loop;
-        raise exception 'no record came';
-      end $$`);
+  /** Ends the connection of a record that waits for a row. */
+  async function cutTheWaitingRecord(): Promise<boolean> {
+    const rows = await database.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity
+       where pid <> pg_backend_pid() and wait_event_type = 'Lock' and query like '%with gone as%' and datname = current_database()`,
+    );
+    return rows.length > 0;
   }
 });
 

@@ -1,3 +1,4 @@
+export { renderAuditEvents } from './catalogue.js';
 export type {
   AttemptRecord,
   AuditEvent,

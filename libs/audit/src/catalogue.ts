@@ -1,0 +1,181 @@
+/**
+ * What each event means, for people: `docs/audit.md` is rendered from this table. Total by type: an event or a field
+ * without its line here does not compile.
+ */
+import type { AttemptRecord, AuditEvent, AuditEventKind } from './event.js';
+
+type FieldsOf<Data> = { readonly [Field in keyof Required<Data>]: string };
+type DataOf<Kind extends AuditEventKind> = Extract<AuditEvent, { readonly kind: Kind }>['data'];
+
+type Catalogue = {
+  readonly [Kind in AuditEventKind]: { readonly meaning: string; readonly fields: FieldsOf<DataOf<Kind>> };
+};
+
+const TRANSACTION: FieldsOf<DataOf<'transaction.accepted'>> = {
+  listener: 'listener of the policy that the client came to',
+  clientPort: 'TCP port of the client',
+  helo: 'name the client gave itself',
+  protocol: '`SMTP` or `ESMTP`',
+  startedAtMs: 'MAIL FROM, milliseconds since 1970',
+  snapshot: 'policy, revision, digest and revisions of managed lists that judged',
+  client: 'policy client that matched, or `none`',
+  facts: 'facts shared by all recipients, as the evaluator saw them; `{ "unknown": why }` for a failed look-up',
+  parameters: 'ESMTP parameters of MAIL FROM',
+  message: 'size, SHA-256 digest, Message-ID, From and Subject of the content, once it was received',
+  recipients:
+    'each with id, address as given and after rewriting, verdict, deciding rule, reply, route and its own facts',
+  reply: 'last reply as sent; absent when the client left before',
+  by: 'rule that decided the whole transaction, empty when none did',
+  reason: 'why it ended without acceptance',
+};
+
+const ATTEMPT: FieldsOf<AttemptRecord> = {
+  attempt: 'number of the attempt, from 1',
+  route: 'route of the policy',
+  routeRevision: 'policy revision whose definition of the route was used',
+  host: 'next hop by name; for files what was written',
+  address: 'its IP address',
+  port: 'its TCP port',
+  stage: 'stage that decided: `connect`, `banner`, `ehlo`, `mail`, `rcpt`, `data`, `content`, `file`, `dns`, `policy`',
+  reply: 'the remote’s reply, control characters replaced, at most 512 octets; or the network’s fault',
+  code: 'SMTP code of the reply',
+  enhanced: 'enhanced status code of the reply',
+  startedAtMs: 'milliseconds since 1970',
+  tookMs: 'milliseconds',
+  nextAttemptAtMs: 'next attempt, for deferrals',
+};
+
+const EVENTS: Catalogue = {
+  'connection.refused': {
+    meaning: 'A connection was refused before any command.',
+    fields: {
+      listener: TRANSACTION.listener,
+      clientPort: TRANSACTION.clientPort,
+      reply: 'banner it was given',
+      by: 'rule or limit',
+    },
+  },
+  'session.ended': {
+    meaning: 'A session ended, for whatever reason.',
+    fields: {
+      listener: TRANSACTION.listener,
+      clientPort: TRANSACTION.clientPort,
+      helo: TRANSACTION.helo,
+      startedAtMs: 'connection, milliseconds since 1970',
+      endReason: '`quit`, `lost`, `timeout`, …',
+      commands: 'commands received',
+      errors: 'commands that were refused as errors',
+      transactions: 'transactions begun',
+      bytesIn: 'octets received',
+      bytesOut: 'octets sent',
+    },
+  },
+  'transaction.accepted': {
+    meaning: 'Mail was accepted; committed together with content and queue.',
+    fields: TRANSACTION,
+  },
+  'transaction.refused': { meaning: 'Mail was refused or deferred.', fields: TRANSACTION },
+  'transaction.abandoned': { meaning: 'The client gave up, or went away.', fields: TRANSACTION },
+  'recipient.judged': {
+    meaning: 'One per recipient of a transaction with several, so that each is found.',
+    fields: {
+      id: 'id of the recipient, the same in the queue and in its deliveries',
+      original: 'address as the client gave it',
+      address: 'address after rewriting',
+      verdict: '`accept`, `reject` or `defer`',
+      by: 'deciding rule',
+      reply: 'reply as sent',
+      route: 'route chosen, for accepted ones',
+      facts: 'facts of this recipient alone',
+    },
+  },
+  'delivery.succeeded': { meaning: 'The next hop took the recipient.', fields: ATTEMPT },
+  'delivery.deferred': { meaning: 'An attempt failed for now; another follows.', fields: ATTEMPT },
+  'delivery.failed': { meaning: 'The next hop refused for good.', fields: ATTEMPT },
+  'delivery.expired': { meaning: 'Given up after the longest time of the retry profile.', fields: ATTEMPT },
+  'delivery.lease-lost': {
+    meaning: 'An outcome that came too late: another node had taken the recipient over.',
+    fields: ATTEMPT,
+  },
+  'bounce.queued': {
+    meaning: 'A notice of failure was queued to the sender.',
+    fields: { noticeId: 'transaction of the notice', to: 'its recipient', recipients: 'recipients it tells about' },
+  },
+  'bounce.suppressed': {
+    meaning: 'No notice was sent.',
+    fields: { reason: 'why', recipients: 'recipients it would have told about' },
+  },
+  'policy.published': {
+    meaning: 'A revision became the live policy.',
+    fields: {
+      revision: 'number',
+      previous: 'revision that was live before',
+      digest: 'of the document',
+      actor: 'who',
+      reason: 'why',
+    },
+  },
+  'policy.loaded': {
+    meaning: 'A gateway judges by this revision from now on.',
+    fields: { node: 'gateway', revision: 'number', digest: 'of the document' },
+  },
+  'policy.load-failed': {
+    meaning: 'A gateway could not use a revision and keeps the one it has.',
+    fields: { node: 'gateway', revision: 'number', message: 'why' },
+  },
+  'list.changed': {
+    meaning: 'Entries of a managed list were added or removed.',
+    fields: {
+      list: 'name',
+      revision: 'of the list, after the change',
+      operation: '`add` or `remove`',
+      value: 'the entry; empty when `count` is given',
+      count: 'number of entries changed at once',
+      actor: 'who',
+      reason: 'why',
+    },
+  },
+  'api-key.created': {
+    meaning: 'A key of the API was made.',
+    fields: { keyId: 'its id', name: 'its name', actor: 'who' },
+  },
+  'api-key.revoked': {
+    meaning: 'A key of the API was revoked.',
+    fields: { keyId: 'its id', name: 'its name', actor: 'who' },
+  },
+  'queue.set-aside': {
+    meaning: 'A recipient cannot be attempted and waits for an operator.',
+    fields: { reason: 'why', route: 'its route' },
+  },
+  'queue.taken-over': {
+    meaning: 'Mail under way at a gateway that died was given back to the queue.',
+    fields: {
+      node: 'gateway that died',
+      owner: 'its incarnation',
+      recipients: 'how many',
+      by: 'gateway that found it',
+    },
+  },
+  'audit.gap': {
+    meaning: 'Events were lost while the database was away and the buffer was full.',
+    fields: { lost: 'how many', firstAtMs: 'first loss', lastAtMs: 'last loss', reason: 'why' },
+  },
+  'gateway.started': { meaning: 'A gateway started.', fields: { node: 'gateway', version: 'of the program' } },
+  'gateway.stopped': { meaning: 'A gateway stopped in order.', fields: { node: 'gateway', reason: 'why' } },
+};
+
+/** The reference as Markdown: every kind of event with its fields. */
+export function renderAuditEvents(): string {
+  const parts = Object.entries(EVENTS).map(([kind, { meaning, fields }]) => {
+    const rows = Object.entries(fields).map(([name, text]) => `| \`${name}\` | ${text} |`);
+    return [`### \`${kind}\``, '', meaning, '', '| Field of `data` | |', '|---|---|', ...rows, ''].join('\n');
+  });
+  return [HEAD, ...parts].join('\n');
+}
+
+const HEAD = `# Audit events
+
+Generated from \`libs/audit/src/catalogue.ts\`; do not edit. Every event has \`id\` (UUIDv7: its time is the event's time)
+and \`kind\`; where they apply also \`sessionId\`, \`transactionId\`, \`recipient\`, \`recipientId\`, \`sender\` (empty: the null
+sender) and \`clientAddress\`. Events are appended and never changed; states such as "delivered" are views over them.
+`;
