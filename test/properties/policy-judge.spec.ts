@@ -93,6 +93,23 @@ describe('judging', () => {
     );
   });
 
+  test('the index of many rules skips none that matters: steps are taken without it', () => {
+    fc.assert(
+      fc.property(arbitraryDocument({ minRules: 14 }), manyFacts, fc.boolean(), (document, many, unknownIp) => {
+        const snapshot = snapshotOf(document);
+        fc.pre(snapshot !== undefined);
+        for (const each of many) {
+          const { recipient = '', recipients = 1, ...shared } = withUnknowns(each, unknownIp ? ['ip', 'sender'] : []);
+          const own = { recipient, recipients };
+          const indexed = decideTransaction(snapshot, shared, [own]);
+          expect(explainTransaction(snapshot, shared, [own]).decision.mail).toEqual(indexed.mail);
+          expect(explainTransaction(snapshot, shared, [own]).decision.recipients).toEqual(indexed.recipients);
+        }
+      }),
+      { numRuns: 80 },
+    );
+  });
+
   test('no unidentified client relays, in any policy that compiles', () => {
     fc.assert(
       fc.property(arbitraryDocument(), manyFacts, (document, many) => {

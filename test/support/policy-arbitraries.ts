@@ -55,6 +55,8 @@ const REPLIES: Readonly<Record<string, { reject: string; defer: string }>> = {
 export interface RuleOptions {
   readonly tags?: boolean;
   readonly onUnknown?: boolean;
+  /** Rules per phase; more than a dozen are indexed. */
+  readonly minRules?: number;
 }
 
 export function arbitraryRule(phase: string, options: RuleOptions = {}): fc.Arbitrary<Record<string, unknown>> {
@@ -131,7 +133,9 @@ const acceptedDomains = fc.constantFrom<readonly Record<string, unknown>[]>(
 /** A document; whether it compiles is another question. */
 export function arbitraryDocument(options: RuleOptions = {}): fc.Arbitrary<Record<string, unknown>> {
   const phase = (name: string): fc.Arbitrary<Record<string, unknown>[]> =>
-    fc.array(arbitraryRule(name, options), { maxLength: 3 }).map(named);
+    fc
+      .array(arbitraryRule(name, options), { minLength: options.minRules ?? 0, maxLength: (options.minRules ?? 0) + 3 })
+      .map(named);
   return fc
     .record({
       matches: clientMatch,
