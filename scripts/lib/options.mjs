@@ -10,6 +10,7 @@ const OPTIONS = {
   'data-dir': { type: 'string' },
   'api-port': { type: 'string' },
   policy: { type: 'string' },
+  publish: { type: 'string' },
 };
 
 export const HELP = `npm start -- [options]        starts Postern and stays until Ctrl-C
@@ -18,6 +19,7 @@ export const HELP = `npm start -- [options]        starts Postern and stays unti
   --api-port N      port of the HTTP API, 0 = any (ADMIN_API_PORT; default: 8025)
   --policy FILE     policy of a first start; later ones come from the database
                                                   (default: examples/policies/first-start/policy.yaml)
+  --publish FILE    policy to publish before anything listens, unless it is live already
   --json            one JSON line on stdout when ready, progress on stderr
   --help            this text
 
@@ -25,14 +27,17 @@ Ports of SMTP are chosen by the policy (listeners). Also read: DATABASE_URL (a P
 instead of the embedded one), GATEWAY_HOSTNAME (name in the greeting), ADMIN_API_HOST (default: 127.0.0.1).
 `;
 
-/** @returns {{ json: boolean, help: boolean, dataDir: string, apiPort: number, policy: string }} absolute paths */
+/** @returns {{ json: boolean, help: boolean, dataDir: string, apiPort: number, policy: string, publish?: string }} absolute paths */
 export function readOptions(argv, env, root) {
   const values = parse(argv);
   const { json = false, help = false } = values;
   const dataDir = resolve(values['data-dir'] ?? env.POSTERN_DATA_DIR ?? join(root, 'data'));
   const policy = resolve(values.policy ?? join(root, 'examples/policies/first-start/policy.yaml'));
-  if (values.policy !== undefined && !existsSync(policy)) throw new Failure(`--policy: there is no file \`${policy}\``);
-  return { json, help, dataDir, policy, apiPort: readPort(values['api-port'], env.ADMIN_API_PORT) };
+  const publish = values.publish === undefined ? undefined : resolve(values.publish);
+  for (const [name, file] of Object.entries({ policy: values.policy && policy, publish })) {
+    if (file !== undefined && !existsSync(file)) throw new Failure(`--${name}: there is no file \`${file}\``);
+  }
+  return { json, help, dataDir, policy, publish, apiPort: readPort(values['api-port'], env.ADMIN_API_PORT) };
 }
 
 function parse(argv) {

@@ -6,6 +6,7 @@ import { fork } from 'node:child_process';
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { Failure } from './failure.mjs';
 import { isHeld } from './lock.mjs';
 import { birthOf, holdsWithin } from './processes.mjs';
@@ -13,7 +14,9 @@ import { shortHash } from './postgres-place.mjs';
 import { rotateLog } from './rotate-log.mjs';
 import { SupervisedProcess } from './supervised-process.mjs';
 
-const GATEWAY_STOP_MS = 20_000;
+/** Over its own grace. */
+const GATEWAY_STOP_MS = 10_000;
+const GATEWAY_GRACE_MS = 10_000;
 const API_STOP_MS = 5_000;
 const LEFT_OVER_MS = 25_000;
 const POSTGRES_BACK_OFF_MS = 1_000;
@@ -41,6 +44,7 @@ export class Supervisor {
 
   /** @returns {Promise<object>} what there is to tell when everything answers; rejects with a `Failure` when it cannot */
   async start() {
+    await this.#checkSettings();
     await this.#waitForLeftOvers();
     const databaseUrl = this.userEnv.DATABASE_URL || (await this.#startPostgres());
     if (this.#stopped !== undefined) return undefined;
@@ -89,7 +93,7 @@ export class Supervisor {
     clearInterval(this.#rotation);
     this.#setup?.child.kill('SIGTERM');
     await this.#setup?.ended;
-    await this.#gateway?.stop(GATEWAY_STOP_MS);
+    await this.#gateway?.stop(GATEWAY_STOP_MS + Number(this.userEnv.GATEWAY_STOP_GRACE_MS || GATEWAY_GRACE_MS));
     await this.#api?.stop(API_STOP_MS);
     await this.#launching?.catch(() => undefined);
     await this.#postgres?.stop();
@@ -148,7 +152,23 @@ export class Supervisor {
       DATABASE_URL: databaseUrl,
       POSTERN_DATA_DIR: this.dataDir,
       POSTERN_FIRST_POLICY: this.options.policy,
+      ...(this.options.publish !== undefined && { POSTERN_PUBLISH_POLICY: this.options.publish }),
     };
+  }
+
+  /** Before anything is started: a wrong setting is told in a second, not after the database was made. */
+  async #checkSettings() {
+    const env = this.#environment(this.userEnv.DATABASE_URL || 'postgresql://embedded');
+    const { readGatewayConfig } = await this.#built('apps/gateway/src/config.js');
+    const { readConfig } = await this.#built('apps/admin-api/src/config.js');
+    const gateway = readGatewayConfig(env);
+    const api = readConfig(env);
+    if (gateway.ok && api.ok) return;
+    throw new Failure(`wrong settings: ${[...(gateway.faults ?? []), ...(api.ok ? [] : [api.message])].join('; ')}`);
+  }
+
+  #built(module) {
+    return import(pathToFileURL(join(this.root, 'dist', module)).href);
   }
 
   /** Migrations, the first policy, the first key: once, before anything else touches the database. */

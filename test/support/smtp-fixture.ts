@@ -16,7 +16,7 @@ export async function serve(
   hooks: SmtpServerHooks,
   limits: NonNullable<ListenOptions['limits']> = {},
   onBug?: (error: unknown) => void,
-): Promise<SmtpListener & { readonly server: SmtpServer }> {
+): Promise<Pick<SmtpListener, 'address' | 'port' | 'stop'> & { readonly server: SmtpServer }> {
   const fail = (error: unknown): void => {
     throw error;
   };

@@ -25,6 +25,7 @@ const ENVIRONMENT = z.object({
   ADMIN_LOG_LEVEL: z.enum(LOG_LEVELS, `expected one of ${LOG_LEVELS.join(', ')}`).default('info'),
   ADMIN_MAX_POLICY_BYTES: wholeNumber(1024, 64 * MiB, 'expected octets from 1024 to 67108864').default(4 * MiB),
   POSTERN_FIRST_POLICY: z.string().min(1, 'expected the path of a policy file').optional(),
+  POSTERN_PUBLISH_POLICY: z.string().min(1, 'expected the path of a policy file').optional(),
 });
 
 export interface AdminApiConfig {
@@ -35,6 +36,7 @@ export interface AdminApiConfig {
   readonly logLevel: (typeof LOG_LEVELS)[number];
   readonly maxPolicyBytes: number;
   readonly firstPolicyFile?: string;
+  readonly publishPolicyFile?: string;
 }
 
 export type ConfigResult =
@@ -60,6 +62,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     logLevel: env.ADMIN_LOG_LEVEL,
     maxPolicyBytes: env.ADMIN_MAX_POLICY_BYTES,
     ...(env.POSTERN_FIRST_POLICY !== undefined && { firstPolicyFile: env.POSTERN_FIRST_POLICY }),
+    ...(env.POSTERN_PUBLISH_POLICY !== undefined && { publishPolicyFile: env.POSTERN_PUBLISH_POLICY }),
   };
   return { ok: true, config: Object.freeze(config) };
 }
@@ -75,6 +78,7 @@ const MEANINGS: Readonly<Record<keyof typeof ENVIRONMENT.shape, readonly [fallba
     'the one in `examples/policies/first-start`',
     'file published when the database has no policy',
   ],
+  POSTERN_PUBLISH_POLICY: ['', 'file published at every start where another policy is live'],
 };
 
 /** The settings as a Markdown table, for docs/config.md. */

@@ -6,7 +6,7 @@ import type { Logger } from 'pino';
 import { readConfig, type AdminApiConfig } from './config.js';
 import { DatabaseAccess } from './database-access.js';
 import { ensureAdminKey } from './first-admin-key.js';
-import { ensurePolicy, FirstPolicyRefused } from './first-policy.js';
+import { ensurePolicy, PolicyFileRefused, publishPolicyFile } from './first-policy.js';
 import { createLogger } from './logger.js';
 import { endAsMisconfigured, tellSupervisor } from './process-messages.js';
 
@@ -26,7 +26,7 @@ async function main(): Promise<void> {
     const { created, file } = await setUp(access.current, read.config);
     await tellSupervisor({ kind: 'done', ...(created !== undefined && { adminKey: created }), adminKeyFile: file });
   } catch (error) {
-    if (error instanceof FirstPolicyRefused || error instanceof OperationalError || error instanceof TypeError) {
+    if (error instanceof PolicyFileRefused || error instanceof OperationalError || error instanceof TypeError) {
       await endAsMisconfigured(error.message);
     }
     throw error;
@@ -50,8 +50,10 @@ async function setUp(
   config: AdminApiConfig,
 ): Promise<{ created: string | undefined; file: string }> {
   await database.migrate();
-  const policyFile = config.firstPolicyFile ?? defaultPolicyFile(import.meta.dirname);
-  await ensurePolicy(database, policyFile, (file) => readFile(file, 'utf8'));
+  const readText = (file: string): Promise<string> => readFile(file, 'utf8');
+  if (config.publishPolicyFile === undefined) {
+    await ensurePolicy(database, config.firstPolicyFile ?? defaultPolicyFile(import.meta.dirname), readText);
+  } else await publishPolicyFile(database, config.publishPolicyFile, readText);
   return ensureAdminKey(database, config.dataDir);
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { readGatewayConfig } from './config.js';
+import { readGatewayConfig, renderConfig } from './config.js';
 
 const GOOD = { DATABASE_URL: 'postgresql://u@h/d', POSTERN_DATA_DIR: '/var/lib/x' };
 
@@ -12,6 +12,15 @@ describe('gateway config', () => {
   it('needs only a database and a data directory', () => {
     const result = readGatewayConfig({ ...GOOD, PATH: '/bin', GATEWAY_HOSTNAME: 'MX.Example.com' });
     expect(result).toMatchObject({ ok: true, config: { hostname: 'mx.example.com', inlineContentBytes: 65_536 } });
+  });
+
+  it('documents the defaults it has', () => {
+    const result = readGatewayConfig(GOOD);
+    if (!result.ok) throw new Error(result.faults.join());
+    const { config } = result;
+    expect(renderConfig()).toContain(`\`GATEWAY_MEMORY_BYTES\` | \`${String(config.memoryBytes)}\``);
+    expect(renderConfig()).toContain(`\`GATEWAY_STOP_GRACE_MS\` | \`${String(config.stopGraceMs)}\``);
+    expect(renderConfig()).toContain(`\`GATEWAY_INLINE_CONTENT_BYTES\` | \`${String(config.inlineContentBytes)}\``);
   });
 
   it('names a missing variable', () => {

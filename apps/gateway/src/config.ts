@@ -91,6 +91,26 @@ export function readGatewayConfig(environment: Readonly<Record<string, string | 
   };
 }
 
+const MEANINGS: Readonly<Record<keyof typeof ENVIRONMENT.shape, readonly [fallback: string, meaning: string]>> = {
+  DATABASE_URL: ['set by `npm start`', 'PostgreSQL, 15 or newer'],
+  POSTERN_DATA_DIR: ['set by `npm start`', 'absolute path of the data directory'],
+  GATEWAY_HOSTNAME: ['name of the machine', 'name in the greeting, in EHLO and in `Received`'],
+  GATEWAY_NODE_NAME: ['set by `npm start`', 'name of this gateway among those that share the database'],
+  GATEWAY_LOG_LEVEL: ['`info`', '`debug`, `info`, `warn`, `error` or `silent`'],
+  GATEWAY_INLINE_CONTENT_BYTES: ['`65536`', 'larger content is written to the spool while it arrives'],
+  GATEWAY_MEMORY_BYTES: ['`134217728`', 'content held in memory, of all sessions, and again of mail not yet tried'],
+  GATEWAY_STOP_GRACE_MS: ['`10000`', 'time for transactions and attempts in progress to end when the gateway stops'],
+  GATEWAY_DNS_SERVERS: ['those of the system', 'name servers for MX look-ups, separated by commas'],
+};
+
+/** The settings as a Markdown table, for docs/config.md. */
+export function renderConfig(): string {
+  const rows = Object.entries(MEANINGS).map(
+    ([name, [fallback, meaning]]) => `| \`${name}\` | ${fallback} | ${meaning} |`,
+  );
+  return ['| Variable | Default | |', '| --- | --- | --- |', ...rows].join('\n');
+}
+
 function expectation(issue: { readonly code: string; readonly message: string }): string {
   return issue.code === 'invalid_type' ? 'is missing and has no default' : issue.message;
 }

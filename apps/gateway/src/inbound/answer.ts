@@ -187,11 +187,10 @@ export class InboundAnswers implements SmtpServerHooks {
     if (transaction === undefined) return;
     inbound.transaction = undefined;
     transaction.content?.abort();
+    const last = reply === undefined ? transaction.recipients.at(-1)?.reply : replyText(reply);
     this.#record(session, inbound, transaction, {
-      kind: why === 'content-refused' ? 'transaction.refused' : 'transaction.abandoned',
-      by: why === 'content-refused' ? 'builtin/content' : deciding(transaction),
-      reason: why,
-      ...(reply !== undefined && { reply: replyText(reply) }),
+      ...endOf(transaction, why),
+      ...(last !== undefined && { reply: last }),
     });
   }
 
@@ -239,7 +238,7 @@ export class InboundAnswers implements SmtpServerHooks {
         sender: transaction.sender,
         content: source,
         sizeBytes: source.kind === 'inline' ? source.bytes.length : source.sizeBytes,
-        body8bit: transaction.parameters.body === '8BITMIME',
+        body8bit: content.has8bit,
         policyRevision: transaction.policy.recorded.revision,
         recipients: transaction.recipients
           .filter((recipient) => recipient.verdict === 'accept')
@@ -315,6 +314,15 @@ function recordRecipient(
     ...(decision.route !== undefined && { route: decision.route }),
     facts,
   };
+}
+
+/** How a transaction that reached no acceptance is recorded: refused where we refused it, abandoned where the client left. */
+function endOf(transaction: InboundTransaction, why: EndReason): Pick<TransactionEnd, 'kind' | 'by' | 'reason'> {
+  if (why === 'content-refused') return { kind: 'transaction.refused', by: 'builtin/content', reason: why };
+  const refusedAll = transaction.recipients.length > 0 && transaction.accepted.length === 0;
+  return refusedAll
+    ? { kind: 'transaction.refused', by: deciding(transaction), reason: 'all-recipients-refused' }
+    : { kind: 'transaction.abandoned', by: deciding(transaction), reason: why };
 }
 
 /** The rule behind the outcome: of the first recipient that got mail, or else of the first refused one. */

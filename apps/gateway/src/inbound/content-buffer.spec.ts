@@ -53,6 +53,19 @@ describe('content buffer', () => {
     expect(budget.usedBytes).toBe(0);
   });
 
+  it('tells whether 8-bit octets came, wherever they were', async () => {
+    const plain = create('plain');
+    await plain.write(Buffer.alloc(5000, 0x61));
+    await plain.write(Buffer.alloc(5000, 0x7f));
+    expect(plain.has8bit).toBe(false);
+    const eight = create('eight');
+    await eight.write(Buffer.from('Gr\u00fc\u00dfe\r\n'));
+    await eight.write(Buffer.alloc(5000, 0x61));
+    expect(eight.has8bit).toBe(true);
+    plain.abort();
+    eight.abort();
+  });
+
   it('gives memory back and removes the file when the message is not accepted', async () => {
     const buffer = create();
     await buffer.write(Buffer.alloc(5000));

@@ -5,6 +5,7 @@
  * large it is. The file is synced, and its directory too, before `finish` resolves: the database row that names it is
  * committed after that, so a row never points at content that a crash could still lose.
  */
+import { isAscii } from 'node:buffer';
 import { createHash, type Hash } from 'node:crypto';
 import { open, unlink, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -31,6 +32,7 @@ export class ContentBuffer implements ContentSink {
   #chunks: Buffer[] = [];
   #heldBytes = 0;
   #receivedBytes = 0;
+  #has8bit = false;
   #file: FileHandle | undefined;
   #head: Buffer | undefined;
   #aborted = false;
@@ -46,11 +48,17 @@ export class ContentBuffer implements ContentSink {
     return this.#receivedBytes;
   }
 
+  /** Whether an octet above 127 was received: what BODY promised is no evidence. RFC 6152. */
+  get has8bit(): boolean {
+    return this.#has8bit;
+  }
+
   /** Takes a copy of `chunk`. The promise, when there is one, is back-pressure: the spool is being written. */
   write(chunk: Uint8Array): void | Promise<void> {
     const copy = Buffer.from(chunk);
     this.#receivedBytes += copy.length;
     this.#hash.update(copy);
+    this.#has8bit ||= !isAscii(copy);
     this.#hold(copy);
     const limit = this.#file === undefined ? this.#options.inlineLimitBytes : SPOOL_WRITE_BYTES;
     if (this.#heldBytes <= limit) return undefined;

@@ -189,5 +189,5 @@ const REASONS: Readonly<Record<string, string>> = {
 function listenSentence(listener: string, { address, port }: Place, code: string): string {
   const where = address.includes(':') ? `[${address}]:${String(port)}` : `${address}:${String(port)}`;
   const reason = REASONS[code] ?? `could not be opened (${code === '' ? 'unknown error' : code})`;
-  return `listener \`${listener}\`: ${where} ${reason}; address and port are chosen by \`listeners.${listener}\` in the policy`;
+  return `listener \`${listener}\`: ${where} ${reason}; address and port are chosen by \`listeners.${listener}\` in the policy (\`npm start -- --publish FILE\` publishes another)`;
 }
