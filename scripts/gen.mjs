@@ -17,6 +17,7 @@ const REFERENCES = [
   { file: 'docs/replies.md', from: 'libs/smtp-core/src/index.js', text: (m) => m.renderReplyCatalogue() },
   { file: 'docs/policy.schema.json', from: 'libs/policy/src/index.js', text: (m) => json(m.policyJsonSchema()) },
   { file: 'docs/policy.md', part: 'vocabulary', from: 'libs/policy/src/index.js', text: (m) => m.renderVocabulary() },
+  { file: 'docs/audit.md', from: 'libs/audit/src/index.js', text: (m) => m.renderAuditEvents() },
   { file: 'docs/config.md', part: 'gateway', from: 'apps/gateway/src/config.js', text: (m) => m.renderConfig() },
   { file: 'docs/config.md', part: 'admin-api', from: 'apps/admin-api/src/config.js', text: (m) => m.renderConfig() },
   { file: 'openapi.json', from: 'apps/admin-api/src/openapi.js', text: (m) => m.openApiText() },

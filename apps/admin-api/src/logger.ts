@@ -2,13 +2,17 @@ import type { LoggerService } from '@nestjs/common';
 import { pino, type Logger } from 'pino';
 
 export function createLogger(level: string, name: string): Logger {
-  return pino({
+  const destination = pino.destination({ fd: 1, sync: true });
+  // A line that cannot be written (full disk) is dropped: the API goes on.
+  destination.on('error', () => undefined);
+  const options = {
     name,
     level,
     timestamp: pino.stdTimeFunctions.isoTime,
     // The header that carries a key must not get into a log, whoever logs a request one day.
     redact: ['req.headers.authorization', 'request.headers.authorization', '*.headers.authorization'],
-  });
+  };
+  return pino(options, destination);
 }
 
 /** Nest's own messages, through pino. Nest passes the context as the last argument. */

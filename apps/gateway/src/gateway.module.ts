@@ -1,7 +1,7 @@
 /** The wiring: every `new` with arguments is here. Nest owns the order of starting and stopping through `Gateway`. */
 import { join } from 'node:path';
 import { Module, type DynamicModule, type FactoryProvider } from '@nestjs/common';
-import { newId, openDatabase, type Database } from '#database';
+import { newId, openDatabase, OperationalError, type Database } from '#database';
 import { createSmtpServer, type SmtpServer } from '#smtp-net';
 import { AuditIntake } from './audit-intake.js';
 import type { GatewayConfig } from './config.js';
@@ -40,7 +40,7 @@ export class GatewayModule {
         { provide: RouteTable, useValue: new RouteTable(join(config.dataDir, 'mail')) },
         {
           provide: DATABASE,
-          useFactory: () => openDatabase({ url: config.databaseUrl, applicationName: 'postern gateway' }),
+          useFactory: () => openPatiently(config, log),
         },
         { provide: AuditIntake, inject: [DATABASE], useFactory: (database: Database) => new AuditIntake(database) },
         ...inboundProviders(config, log),
@@ -49,6 +49,21 @@ export class GatewayModule {
         gatewayProvider(config, log),
       ],
     };
+  }
+}
+
+const OPEN_AGAIN_MS = 1_000;
+
+/** A database that is full or busy at the start may recover; one that is unfit will not. */
+async function openPatiently(config: GatewayConfig, log: Logger): Promise<Database> {
+  for (;;) {
+    try {
+      return await openDatabase({ url: config.databaseUrl, applicationName: 'postern gateway' });
+    } catch (error) {
+      if (!(error instanceof OperationalError) || !error.retryable) throw error;
+      log.error({ err: error }, 'database not usable yet, trying again');
+      await new Promise((resolve) => setTimeout(resolve, OPEN_AGAIN_MS));
+    }
   }
 }
 

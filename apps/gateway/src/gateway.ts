@@ -83,8 +83,8 @@ export class Gateway implements OnApplicationBootstrap, OnApplicationShutdown {
     await database.close();
   }
 
-  #applyLimits({ maxMessageSizeBytes, maxRecipients, maxConnections }: PolicyLimits): void {
-    this.parts.server.setLimits({ maxMessageBytes: maxMessageSizeBytes, maxRecipients, maxConnections });
+  #applyLimits({ maxMessageSizeBytes, ...limits }: PolicyLimits): void {
+    this.parts.server.setLimits({ maxMessageBytes: maxMessageSizeBytes, ...limits });
   }
 
   #tellReady(): void {

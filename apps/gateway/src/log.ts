@@ -3,7 +3,12 @@ import { pino, type Logger } from 'pino';
 
 export type { Logger } from 'pino';
 
-/** Writes JSON lines to standard error, so that standard output stays free for programs. */
+/**
+ * Writes JSON lines to standard error, so that standard output stays free for programs. A line that cannot be written
+ * (full disk) is dropped: mail goes on. Written at once, so that nothing is left to flush when the process must end.
+ */
 export function createLogger(level: 'debug' | 'info' | 'warn' | 'error' | 'silent', node: string): Logger {
-  return pino({ level, base: { node } }, pino.destination({ fd: 2, sync: false }));
+  const destination = pino.destination({ fd: 2, sync: true });
+  destination.on('error', () => undefined);
+  return pino({ level, base: { node } }, destination);
 }

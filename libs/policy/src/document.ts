@@ -209,6 +209,7 @@ const settings = z.strictObject(
     'max-message-size': size.optional(),
     'max-recipients': whole(1, 100_000, 'a number from 1 to 100000').optional(),
     'max-connections': whole(1, 100_000, 'a number from 1 to 100000').optional(),
+    'max-connections-per-address': whole(1, 100_000, 'a number from 1 to 100000').optional(),
     'postmaster-domain': text('a domain of `domains`').optional(),
   },
   { error: 'settings' },

@@ -141,6 +141,8 @@ export interface PolicyLimits {
   readonly maxRecipients: number;
   /** Connections at the same time, all listeners of one node together. */
   readonly maxConnections: number;
+  /** Of them, those from one client address. */
+  readonly maxConnectionsPerAddress: number;
 }
 
 /** Members of a list at one revision. Immutable: changes give a new list that shares the old one's tables. */

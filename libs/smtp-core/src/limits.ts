@@ -31,7 +31,7 @@ export interface SmtpLimits {
   readonly sessionTimeoutMs: number;
   /** A client that reads no replies: unsent octets above which nothing more is read from it. */
   readonly maxWriteBufferBytes: number;
-  /** Connections of one listener, and of one client address on it. */
+  /** Connections of all listeners of one server together, and of them those from one client address. */
   readonly maxConnections: number;
   readonly maxConnectionsPerAddress: number;
 }

@@ -20,10 +20,12 @@ const MAX_REFUSED = 1_000;
 
 export function createSmtpServer(options: SmtpServerOptions): SmtpServer {
   const listeners = new Set<Listener>();
+  const load: ServerLoad = { connections: 0, clients: new ClientCounts() };
   let common = options.limits ?? {};
   return {
     async listen(where: ListenOptions): Promise<SmtpListener> {
-      const listener = new Listener({ ...options, limits: common }, where, () => listeners.delete(listener));
+      const onStopped = (): unknown => listeners.delete(listener);
+      const listener: Listener = new Listener({ ...options, limits: common }, where, { load, onStopped });
       listeners.add(listener);
       try {
         await listener.open();
@@ -41,11 +43,15 @@ export function createSmtpServer(options: SmtpServerOptions): SmtpServer {
       await Promise.all(Array.from(listeners, (listener) => listener.stop(graceMs)));
     },
     get connections(): number {
-      let count = 0;
-      for (const listener of listeners) count += listener.connections;
-      return count;
+      return load.connections;
     },
   };
+}
+
+/** What the listeners of one server share: caps count over all of them. */
+interface ServerLoad {
+  connections: number;
+  readonly clients: ClientCounts;
 }
 
 class Listener implements SmtpListener {
@@ -58,14 +64,15 @@ class Listener implements SmtpListener {
   readonly #clock = { nowMs: performance.now() };
   readonly #connections = new Set<Connection>();
   readonly #refused = new Set<Socket>();
-  readonly #clients = new ClientCounts();
+  readonly #load: ServerLoad;
   readonly #onStopped: () => void;
   #ticks: NodeJS.Timeout | undefined;
   #stopped: Promise<void> | undefined;
 
-  constructor(options: SmtpServerOptions, where: ListenOptions, onStopped: () => void) {
+  constructor(options: SmtpServerOptions, where: ListenOptions, server: { load: ServerLoad; onStopped: () => void }) {
     this.#where = where;
-    this.#onStopped = onStopped;
+    this.#load = server.load;
+    this.#onStopped = server.onStopped;
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits, ...where.limits };
     this.#host = {
       hostname: options.hostname,
@@ -77,10 +84,6 @@ class Listener implements SmtpListener {
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
       this.#admit(socket);
     });
-  }
-
-  get connections(): number {
-    return this.#connections.size;
   }
 
   setLimits(limits: Partial<SmtpLimits>): void {
@@ -171,16 +174,18 @@ class Listener implements SmtpListener {
       return;
     }
     const client = { address: plainAddress(socket.remoteAddress), port: socket.remotePort ?? 0 };
-    const full = this.#connections.size >= this.#limits.maxConnections || this.#stopped !== undefined;
-    if (full || !this.#clients.enter(client.address, this.#limits.maxConnectionsPerAddress)) {
+    const full = this.#load.connections >= this.#limits.maxConnections || this.#stopped !== undefined;
+    if (full || !this.#load.clients.enter(client.address, this.#limits.maxConnectionsPerAddress)) {
       this.#refuse(socket);
       return;
     }
     const connection = new Connection(this.#host, socket, client);
     this.#connections.add(connection);
+    this.#load.connections += 1;
     socket.once('close', () => {
       this.#connections.delete(connection);
-      this.#clients.leave(client.address);
+      this.#load.connections -= 1;
+      this.#load.clients.leave(client.address);
     });
     connection.start();
   }

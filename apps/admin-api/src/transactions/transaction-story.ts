@@ -97,10 +97,13 @@ function recipientsOf(story: TransactionStory): RecipientDto[] {
     facts: recipient.facts,
     state: recipient.state,
     ...(recipient.nextAttemptAt !== undefined && { nextAttemptAt: recipient.nextAttemptAt.toISOString() }),
-    attempts: deliveries
-      .filter((event) => event.recipient?.toLowerCase() === recipient.address.toLowerCase())
-      .map((event) => attemptOf(event)),
+    attempts: deliveries.filter((event) => isOf(event, recipient)).map((event) => attemptOf(event)),
   }));
+}
+
+function isOf(event: DeliveryEvent, { id, address }: { readonly id: string; readonly address: string }): boolean {
+  if (event.recipientId !== undefined) return event.recipientId === id;
+  return event.recipient?.toLowerCase() === address.toLowerCase();
 }
 
 function attemptOf(event: DeliveryEvent): AttemptDto {

@@ -184,6 +184,7 @@ export function compileLimits(context: CompileContext): PolicyLimits {
     maxMessageSizeBytes: sizeBytes ?? 50_000_000,
     maxRecipients: settings['max-recipients'] ?? 1000,
     maxConnections: settings['max-connections'] ?? 1000,
+    maxConnectionsPerAddress: settings['max-connections-per-address'] ?? 200,
   };
 }
 
