@@ -1,13 +1,15 @@
 /**
  * The use case "durably accept": the only caller of `messages.accept`.
  *
- * INVARIANT (no-250-before-commit): the accepting reply is made here and nowhere else, after `accept` resolved.
+ * INVARIANT (no-250-before-commit): `accept` resolves with undefined only after the store's COMMIT; answer.ts makes the
+ * accepting reply of that and of nothing else.
  */
 import type { AuditEvent } from '#audit';
 import type { ContentSource, MessageToStore, QueuedMessage } from '#delivery';
+import { OperationalError } from '#database';
 import type { Reply } from '#smtp-core';
 import type { Logger } from '../log.js';
-import { accepted, notNow } from './replies.js';
+import { noRoom, notNow } from './replies.js';
 
 export interface MessageStore {
   /** Resolves after COMMIT. Rejects when the commit failed or its outcome is unknown. */
@@ -33,8 +35,6 @@ export interface AcceptRequest {
   readonly events: readonly AuditEvent[];
 }
 
-export type AcceptResult = { readonly ok: true; readonly reply: Reply } | { readonly ok: false; readonly reply: Reply };
-
 export class AcceptMessage {
   constructor(
     private readonly store: MessageStore,
@@ -43,7 +43,8 @@ export class AcceptMessage {
     private readonly log: Logger,
   ) {}
 
-  async accept(request: AcceptRequest): Promise<AcceptResult> {
+  /** Undefined after COMMIT; otherwise the reply that refuses the message for now. */
+  async accept(request: AcceptRequest): Promise<Reply | undefined> {
     const { trace, ...message } = request;
     const leased = this.firstAttempt.hasRoom(request.sizeBytes);
     try {
@@ -51,11 +52,12 @@ export class AcceptMessage {
     } catch (error) {
       // Also when the connection was lost during the commit: the message may be stored, the client will send it
       // again. A duplicate is possible, a loss is not.
-      this.log.warn({ transaction: trace, err: error }, 'message not stored, answered 451');
-      return { ok: false, reply: notNow(trace) };
+      this.log.warn({ transaction: trace, err: error }, 'message not stored, answered 4xx');
+      const full = error instanceof OperationalError && error.code === 'disk-full';
+      return full ? noRoom(trace) : notNow(trace);
     }
     if (leased) this.#offer(request);
-    return { ok: true, reply: accepted(trace) };
+    return undefined;
   }
 
   /** One queued message per route: a worker's claim never mixes routes either. */

@@ -4,6 +4,7 @@
  * It decides nothing itself: what a policy can say, the policy says; what remains
  * (no policy loaded, database away, no room, a loop) is refused temporarily, except the loop.
  */
+import type { ContentSource } from '#delivery';
 import { newId } from '#database';
 import { traceOf, type AuditEvent } from '#audit';
 import { judgeConnect, judgeHelo, judgeMail, judgeRecipient, type Facts, type RecipientDecision } from '#policy';
@@ -13,11 +14,11 @@ import type { DataAnswer, ServerSession, SmtpServerHooks } from '#smtp-net';
 import type { LivePolicy } from '../policy/policy-holder.js';
 import type { Logger } from '../log.js';
 import type { AcceptMessage } from './accept-message.js';
-import { ContentBuffer } from './content-buffer.js';
+import { ContentBuffer, SpoolFailure } from './content-buffer.js';
 import type { InboundSession, InboundTransaction } from './inbound-session.js';
 import type { MemoryBudget } from './memory-budget.js';
 import { readMessageHeaders } from './message-headers.js';
-import { noRoom, notNow, refusal, replyText, routingLoop, SERVICE_NOT_READY } from './replies.js';
+import { accepted, noRoom, notNow, refusal, replyText, routingLoop, SERVICE_NOT_READY } from './replies.js';
 import { transactionEvents, type TransactionEnd } from './transaction-record.js';
 
 /** RFC 5321 s6.3 asks for at least 100 hops to be allowed where loops are counted by Received fields. */
@@ -222,46 +223,53 @@ export class InboundAnswers implements SmtpServerHooks {
     message: NonNullable<TransactionEnd['message']>,
   ): Promise<Answer> {
     const inbound = stateOf(session);
+    const refused = await this.#store(session, transaction, content, message);
+    content.release();
+    if (refused === undefined) return { effect: 'accept', reply: accepted(transaction.trace) };
+    this.#record(session, inbound, transaction, {
+      kind: 'transaction.refused',
+      by: 'builtin/not-stored',
+      reply: replyText(refused),
+      reason: 'not-stored',
+      message,
+    });
+    return { effect: 'refuse', reply: refused };
+  }
+
+  /** Commits message and audit; the reply that refuses it when that cannot be done. */
+  async #store(
+    session: ServerSession,
+    transaction: InboundTransaction,
+    content: ContentBuffer,
+    message: NonNullable<TransactionEnd['message']>,
+  ): Promise<Reply | undefined> {
+    let source: ContentSource;
     try {
-      const events = transactionEvents(session, inbound, transaction, {
-        kind: 'transaction.accepted',
-        by: deciding(transaction),
-        reply: `250 2.0.0 Accepted ${transaction.trace}`,
-        message,
-      });
-      const source = content.isInline
-        ? ({ kind: 'inline', bytes: content.takeInline() } as const)
-        : await content.finish();
-      const result = await this.use.acceptMessage.accept({
-        id: transaction.id,
-        trace: transaction.trace,
-        sender: transaction.sender,
-        content: source,
-        sizeBytes: source.kind === 'inline' ? source.bytes.length : source.sizeBytes,
-        body8bit: content.has8bit,
-        policyRevision: transaction.policy.recorded.revision,
-        recipients: transaction.recipients
-          .filter((recipient) => recipient.verdict === 'accept')
-          .map(({ id, address, route }) => ({ id, address, route: route ?? '' })),
-        events,
-      });
-      if (result.ok) return { effect: 'accept', reply: result.reply };
-      this.#record(session, inbound, transaction, {
-        kind: 'transaction.refused',
-        by: 'builtin/not-stored',
-        reply: replyText(result.reply),
-        reason: 'not-stored',
-        message,
-      });
-      return { effect: 'refuse', reply: result.reply };
+      source = content.isInline ? { kind: 'inline', bytes: content.takeInline() } : await content.finish();
     } catch (error) {
-      // The spool could not be written: full disk, mostly.
+      if (!(error instanceof SpoolFailure)) throw error;
       this.use.log.error({ transaction: transaction.trace, err: error }, 'content not stored, answered 452');
       content.abort();
-      return { effect: 'refuse', reply: noRoom(transaction.trace) };
-    } finally {
-      content.release();
+      return noRoom(transaction.trace);
     }
+    return this.use.acceptMessage.accept({
+      id: transaction.id,
+      trace: transaction.trace,
+      sender: transaction.sender,
+      content: source,
+      sizeBytes: source.kind === 'inline' ? source.bytes.length : source.sizeBytes,
+      body8bit: content.has8bit,
+      policyRevision: transaction.policy.recorded.revision,
+      recipients: transaction.recipients
+        .filter((recipient) => recipient.verdict === 'accept')
+        .map(({ id, address, route }) => ({ id, address, route: route ?? '' })),
+      events: transactionEvents(session, stateOf(session), transaction, {
+        kind: 'transaction.accepted',
+        by: deciding(transaction),
+        reply: replyText(accepted(transaction.trace)),
+        message,
+      }),
+    });
   }
 
   #traceHeader(session: ServerSession, inbound: InboundSession, transaction: InboundTransaction): Buffer {

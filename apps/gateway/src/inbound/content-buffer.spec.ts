@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { ContentBuffer } from './content-buffer.js';
+import { ContentBuffer, SpoolFailure } from './content-buffer.js';
 import { MemoryBudget } from './memory-budget.js';
 
 const TRACE = Buffer.from('Received: here\r\n');
@@ -78,7 +78,7 @@ describe('content buffer', () => {
     expect(await readdir(spoolDir)).toEqual([]);
   });
 
-  it('reports a spool that cannot be written', async () => {
+  it('lets go what cannot be spooled, and says so at the end', async () => {
     const buffer = new ContentBuffer({
       id: 'x',
       spoolDir: join(spoolDir, 'missing'),
@@ -86,6 +86,12 @@ describe('content buffer', () => {
       budget,
       traceHeader: TRACE,
     });
-    await expect(buffer.write(Buffer.alloc(100))).rejects.toThrow(/ENOENT/);
+    await buffer.write(Buffer.alloc(100));
+    await buffer.write(Buffer.alloc(1_000_000)); // the client does not know yet, and goes on
+    expect(budget.usedBytes).toBe(0);
+    expect(buffer.isInline).toBe(false);
+    await expect(buffer.finish()).rejects.toThrow(SpoolFailure);
+    buffer.abort();
+    expect(budget.usedBytes).toBe(0);
   });
 });

@@ -26,6 +26,10 @@ export interface ContentBufferOptions {
 /** Collected before a write to the spool, so that small reads do not become small writes. */
 const SPOOL_WRITE_BYTES = 262_144;
 
+export class SpoolFailure extends Error {
+  override readonly name = 'SpoolFailure';
+}
+
 export class ContentBuffer implements ContentSink {
   readonly #options: ContentBufferOptions;
   readonly #hash: Hash = createHash('sha256');
@@ -37,6 +41,7 @@ export class ContentBuffer implements ContentSink {
   #head: Buffer | undefined;
   #aborted = false;
   #writing: Promise<void> | undefined;
+  #failure: unknown;
 
   constructor(options: ContentBufferOptions) {
     this.#options = options;
@@ -57,12 +62,17 @@ export class ContentBuffer implements ContentSink {
   write(chunk: Uint8Array): void | Promise<void> {
     const copy = Buffer.from(chunk);
     this.#receivedBytes += copy.length;
+    // The client is still sending: what cannot be stored is let go, and `finish` says so.
+    if (this.#failure !== undefined) return undefined;
     this.#hash.update(copy);
     this.#has8bit ||= !isAscii(copy);
     this.#hold(copy);
     const limit = this.#file === undefined ? this.#options.inlineLimitBytes : SPOOL_WRITE_BYTES;
     if (this.#heldBytes <= limit) return undefined;
-    this.#writing = this.#spill();
+    this.#writing = this.#spill().catch((error: unknown) => {
+      this.#failure = error;
+      this.release();
+    });
     return this.#writing;
   }
 
@@ -78,22 +88,27 @@ export class ContentBuffer implements ContentSink {
 
   /**
    * Makes the content storable: as one block of memory, or as a synced spool file. Called once, after the last write.
-   * The memory stays accounted for until `release`.
+   * The memory stays accounted for until `release`. Throws `SpoolFailure` when it could not be written: a full disk, mostly.
    */
   async finish(): Promise<ContentSource> {
+    if (this.#failure !== undefined) throw new SpoolFailure('the spool cannot be written', { cause: this.#failure });
     if (this.#file === undefined) return { kind: 'inline', bytes: this.takeInline() };
-    await this.#spill();
     const sizeBytes = this.#options.traceHeader.length + this.#receivedBytes;
-    await this.#file.datasync();
-    await this.#file.close();
-    this.#file = undefined;
-    await syncDirectory(this.#options.spoolDir);
+    try {
+      await this.#spill();
+      await this.#file.datasync();
+      await this.#file.close();
+      this.#file = undefined;
+      await syncDirectory(this.#options.spoolDir);
+    } catch (error) {
+      throw new SpoolFailure('the spool cannot be synced', { cause: error });
+    }
     return { kind: 'spool', file: this.#options.id, sizeBytes };
   }
 
   /** True while everything is in memory: `takeInline` may be used instead of `finish`, without a promise. */
   get isInline(): boolean {
-    return this.#file === undefined;
+    return this.#file === undefined && this.#failure === undefined;
   }
 
   takeInline(): Buffer {
