@@ -49,7 +49,7 @@ export async function main(argv: readonly string[], project: string): Promise<nu
     const versions = peers.map(({ peer, running }) => `${peer.name} ${running.version}`);
     const report = renderReport(rows, { versions, command: `npm run bench -- ${argv.join(' ')}`.trim(), options });
     process.stdout.write(`${report}\n`);
-    if (options.write) writeIntoDocument(join(project, 'docs/performance.md'), report);
+    if (options.write) await writeIntoDocument(join(project, 'docs/performance.md'), report);
     return 0;
   } finally {
     for (const stop of stops.reverse()) await stop();

@@ -1,6 +1,7 @@
 /** Measurements → a Markdown table, and its place in the document. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { arch, cpus, release, totalmem } from 'node:os';
+import { format, resolveConfig } from 'prettier';
 import type { Measurement } from './measure.js';
 import type { BenchOptions } from './options.js';
 
@@ -46,7 +47,7 @@ export function renderReport(rows: readonly Row[], conditions: Conditions): stri
   ].join('\n');
 }
 
-export function writeIntoDocument(file: string, report: string): void {
+export async function writeIntoDocument(file: string, report: string): Promise<void> {
   const text = existsSync(file) ? readFileSync(file, 'utf8') : '# Performance\n';
   const from = text.indexOf(BEGIN);
   const to = text.indexOf(END);
@@ -54,7 +55,8 @@ export function writeIntoDocument(file: string, report: string): void {
     from < 0 || to < from
       ? `${text.trimEnd()}\n\n${report}\n`
       : text.slice(0, from) + report + text.slice(to + END.length);
-  writeFileSync(file, written);
+  const style = await resolveConfig(file);
+  writeFileSync(file, await format(written, { ...style, filepath: file }));
 }
 
 function renderRow(row: Row, sessions: number): string {
