@@ -17,7 +17,7 @@ import { PolicyHolder } from './policy/policy-holder.js';
 import { PolicyReloader } from './policy/policy-reloader.js';
 import { RouteTable } from './policy/route-table.js';
 import { RelayRunner } from './relay/relay-runner.js';
-import { spooledContent, spooledQueue } from './relay/spooled-queue.js';
+import { SpoolDirectory, spooledQueue } from './relay/spooled-queue.js';
 
 const DATABASE = Symbol('database');
 const SERVER = Symbol('smtp server');
@@ -37,6 +37,7 @@ export class GatewayModule {
         PolicyHolder,
         { provide: LISTENERS_REFERENCE, useValue: { current: undefined } satisfies ListenersReference },
         { provide: MemoryBudget, useValue: new MemoryBudget(config.memoryBytes) },
+        { provide: SpoolDirectory, useValue: new SpoolDirectory(spoolDirOf(config)) },
         { provide: RouteTable, useValue: new RouteTable(join(config.dataDir, 'mail')) },
         {
           provide: DATABASE,
@@ -76,9 +77,9 @@ function inboundProviders(config: GatewayConfig, log: Logger): FactoryProvider[]
   return [
     {
       provide: AcceptMessage,
-      inject: [DATABASE, RelayRunner],
-      useFactory: (database: Database, relay: RelayRunner) =>
-        new AcceptMessage(database.messages, relay, (content) => spooledContent(content, spoolDir), log),
+      inject: [DATABASE, RelayRunner, SpoolDirectory],
+      useFactory: (database: Database, relay: RelayRunner, spool: SpoolDirectory) =>
+        new AcceptMessage(database.messages, relay, (content) => spool.readable(content), log),
     },
     answersProvider(config, log),
     {
@@ -103,9 +104,14 @@ function inboundProviders(config: GatewayConfig, log: Logger): FactoryProvider[]
     },
     {
       provide: SpoolSweeper,
-      inject: [DATABASE],
-      useFactory: (database: Database) =>
-        new SpoolSweeper({ spoolDir, queue: database.queue, nowMs: () => Date.now(), log }),
+      inject: [DATABASE, SpoolDirectory],
+      useFactory: (database: Database, spool: SpoolDirectory) => {
+        const sweeper = new SpoolSweeper({ spoolDir, queue: database.queue, nowMs: () => Date.now(), log });
+        spool.onFinished((messageIds) => {
+          sweeper.sweepSome(messageIds);
+        });
+        return sweeper;
+      },
     },
   ];
 }
@@ -134,7 +140,7 @@ function answersProvider(config: GatewayConfig, log: Logger): FactoryProvider {
   };
 }
 
-type RelayUses = readonly [Database, RouteTable, PolicyHolder, AuditIntake, ListenersReference];
+type RelayUses = readonly [Database, RouteTable, PolicyHolder, AuditIntake, ListenersReference, SpoolDirectory];
 
 function relayProvider(config: GatewayConfig, log: Logger): FactoryProvider {
   const options = {
@@ -144,10 +150,10 @@ function relayProvider(config: GatewayConfig, log: Logger): FactoryProvider {
   };
   return {
     provide: RelayRunner,
-    inject: [DATABASE, RouteTable, PolicyHolder, AuditIntake, LISTENERS_REFERENCE],
-    useFactory: (...[database, routes, holder, audit, listeners]: RelayUses) =>
+    inject: [DATABASE, RouteTable, PolicyHolder, AuditIntake, LISTENERS_REFERENCE, SpoolDirectory],
+    useFactory: (...[database, routes, holder, audit, listeners, spool]: RelayUses) =>
       new RelayRunner(options, {
-        queue: spooledQueue(database.queue, spoolDirOf(config)),
+        queue: spooledQueue(database.queue, spool),
         routes,
         newId,
         routeNotice: (recipient) => routeNotice(holder.current, recipient, new Date().toISOString()),

@@ -5,6 +5,7 @@
  * RFC 3834: says `Auto-Submitted`, is sent from the null sender, never answers one (the caller's duty, checked here).
  * Known gaps: no RET, ENVID, ORCPT or delay notices yet; addresses that are not ASCII are shown with `?`.
  */
+import { traceOf } from '#audit';
 import { headerOf, quotedPrintable, needsQuoting } from './bounce-header.js';
 
 export interface BouncedRecipient {
@@ -106,7 +107,7 @@ function explain(recipient: BouncedRecipient): string[] {
 function forPrograms(input: BounceInput, listed: readonly BouncedRecipient[]): string[] {
   return [
     `Reporting-MTA: dns; ${ascii(input.hostname)}`,
-    `X-Postern-Message: ${ascii(input.messageId)}`,
+    `X-Postern-Message: ${ascii(traceOf(input.messageId))}`,
     `Arrival-Date: ${mailDate(input.acceptedAtMs)}`,
     ...listed.flatMap((recipient) => ['', ...recipientFields(recipient, input.nowMs)]),
   ];

@@ -125,7 +125,11 @@ export const REPLIES = {
     'input waiting behind EHLO or DATA; closes',
   ),
   'not-smtp': entry('421 4.7.0 This is an SMTP port', 'RFC 5321 s3.8', 'HTTP or another protocol was spoken; closes'),
-  'too-many-errors': entry('421 4.7.0 Too many errors', 'RFC 5321 s3.8', 'the error limit was passed; closes'),
+  'too-many-errors': entry(
+    '421 4.7.0 Too many errors or idle commands',
+    'RFC 5321 s3.8',
+    'the error limit was passed; closes',
+  ),
   'too-much-input': entry(
     '421 4.7.0 Too much input',
     'RFC 5321 s3.8',

@@ -2,7 +2,7 @@
  * Removes spool files that no queued mail needs any more: delivered content, and what a crash left between a file and
  * its row. A file is younger than its row, never the other way round, so only files older than any session are judged.
  */
-import { readdir, stat, unlink } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from '../log.js';
 
@@ -43,6 +43,13 @@ export class SpoolSweeper {
     clearInterval(this.#timer);
   }
 
+  /** Looks at the files of these messages only; a failure is left to the next sweep. */
+  sweepSome(messageIds: readonly string[]): void {
+    this.#sweepBatch(messageIds).catch((error: unknown) => {
+      this.options.log.warn({ err: error }, 'spool not swept');
+    });
+  }
+
   /** Returns how many files were removed. */
   async sweep(): Promise<number> {
     const names = await readdir(this.options.spoolDir);
@@ -61,7 +68,7 @@ export class SpoolSweeper {
       if (queued.has(id)) continue;
       const file = join(this.options.spoolDir, id);
       if (!committed.has(id) && this.options.nowMs() - (await modifiedAtMs(file)) < MIN_AGE_MS) continue;
-      await unlink(file);
+      await rm(file, { force: true });
       removed += 1;
     }
     return removed;

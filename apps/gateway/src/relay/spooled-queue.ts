@@ -1,20 +1,52 @@
 /**
  * The queue as relay sees it: rows name spool files, relay opens paths. Names are what is stored, so that a data
- * directory can be moved.
+ * directory can be moved. A file goes as soon as its last recipient is recorded; what a crash leaves, the sweep finds.
  */
 import { join } from 'node:path';
-import type { ContentSource, QueuedMessage, QueueStore } from '#delivery';
+import type { ContentSource, QueueStore } from '#delivery';
 
-export function spooledQueue(queue: QueueStore, spoolDir: string): QueueStore {
+export interface Spool {
+  /** `content` with the path of its file instead of the name. */
+  readable(content: ContentSource): ContentSource;
+  /** Recipients of these messages were finished; their files may be needless now. */
+  finished(messageIds: readonly string[]): void;
+}
+
+export function spooledQueue(queue: QueueStore, spool: Spool): QueueStore {
   return {
     claim: async (limit) =>
-      (await queue.claim(limit)).map((message) => ({ ...message, content: spooledContent(message.content, spoolDir) })),
-    record: (outcomes, notices) => queue.record(outcomes, notices),
+      (await queue.claim(limit)).map((message) => ({ ...message, content: spool.readable(message.content) })),
+    record: async (outcomes, notices) => {
+      const result = await queue.record(outcomes, notices);
+      spool.finished(outcomes.flatMap((outcome) => (outcome.kind === 'done' ? [outcome.messageId] : [])));
+      return result;
+    },
     release: (recipientIds) => queue.release(recipientIds),
   };
 }
 
-/** `content` with the path of its file instead of the name. */
-export function spooledContent(content: ContentSource, spoolDir: string): QueuedMessage['content'] {
-  return content.kind === 'inline' ? content : { ...content, file: join(spoolDir, content.file) };
+/** The spool directory. Remembers which messages of this process's work have a file: most have none. */
+export class SpoolDirectory implements Spool {
+  readonly #withFile = new Set<string>();
+  #onFinished: (messageIds: readonly string[]) => void = () => undefined;
+
+  constructor(private readonly directory: string) {}
+
+  onFinished(listener: (messageIds: readonly string[]) => void): void {
+    this.#onFinished = listener;
+  }
+
+  readable(content: ContentSource): ContentSource {
+    if (content.kind === 'inline') return content;
+    this.#withFile.add(content.file);
+    return { ...content, file: join(this.directory, content.file) };
+  }
+
+  finished(messageIds: readonly string[]): void {
+    if (this.#withFile.size === 0) return;
+    const files = messageIds.filter((id) => this.#withFile.has(id));
+    if (files.length === 0) return;
+    for (const id of files) this.#withFile.delete(id);
+    this.#onFinished(files);
+  }
 }
