@@ -83,7 +83,10 @@ export class InboundAnswers implements SmtpServerHooks {
     const trace = traceOf(id);
     const policy = this.use.currentPolicy();
     if (policy === undefined || !this.use.canStore()) return { effect: 'refuse', reply: notNow(trace) };
-    if (!this.use.budget.hasRoomFor(parameters.sizeBytes ?? 0)) return { effect: 'refuse', reply: noRoom(trace) };
+    // A large message goes to the spool: it needs no more memory than a small one.
+    if (!this.use.budget.hasRoomFor(Math.min(parameters.sizeBytes ?? 0, this.use.inlineContentBytes))) {
+      return { effect: 'refuse', reply: noRoom(trace) };
+    }
     const sender = reversePath.kind === 'null' ? '' : printMailbox(reversePath.mailbox);
     const facts: Facts = {
       ...inbound.facts,
