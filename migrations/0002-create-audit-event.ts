@@ -24,7 +24,7 @@ export class CreateAuditEvent1763800000002 implements MigrationInterface {
         sender_domain text,
         client_address inet,
         group_xid xid8 not null default pg_current_xact_id(),
-        data jsonb not null,
+        data json not null,
         constraint audit_event_pkey primary key (id)
       ) partition by range (id)`);
     await runner.query(

@@ -1,6 +1,6 @@
 /**
  * What may stand in a record. Mail is hostile: text may hold NUL or half a surrogate pair, which PostgreSQL's text
- * and jsonb refuse; one such string must not cost the record. They become U+FFFD, everything else stays as it was.
+ * and json refuse; one such string must not cost the record. They become U+FFFD, everything else stays as it was.
  */
 const UNSTORABLE = /\0|[\ud800-\udfff]/u;
 const UNSTORABLE_ALL = /\0|[\ud800-\udfff]/gu;
@@ -12,7 +12,7 @@ export function recordableText(text: string): string {
   return UNSTORABLE.test(text) ? text.replace(UNSTORABLE_ALL, '\ufffd') : text;
 }
 
-/** JSON text of `value` that PostgreSQL's jsonb takes, whatever strings or keys it holds. */
+/** JSON text of `value` that PostgreSQL's json takes and can read, whatever strings or keys it holds. */
 export function recordableJson(value: unknown): string {
   const text = JSON.stringify(value);
   return ESCAPED_UNSTORABLE.test(text) ? JSON.stringify(cleaned(value)) : text;

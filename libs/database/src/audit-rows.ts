@@ -1,7 +1,7 @@
 /** Audit events as rows: which fields become columns, and the arrays that carry a group of them in one statement. */
 import { z } from 'zod';
 import { recordableJson, recordableText, type AuditEvent } from '#audit';
-import { jsonbArray, textArray, uuidArray } from './binary-array.js';
+import { jsonArray, textArray, uuidArray } from './binary-array.js';
 
 export interface AuditRow {
   readonly id: string;
@@ -63,7 +63,7 @@ export const AUDIT_COLUMNS =
 
 /** `unnest` of the ten arrays that start at parameter `first`. */
 export function auditUnnest(first: number): string {
-  const types = ['uuid', 'text', 'uuid', 'uuid', 'uuid', 'text', 'text', 'text', 'text', 'jsonb'];
+  const types = ['uuid', 'text', 'uuid', 'uuid', 'uuid', 'text', 'text', 'text', 'text', 'json'];
   return `unnest(${types.map((type, index) => `$${first + index}::${type}[]`).join(', ')}) as e (${AUDIT_COLUMNS})`;
 }
 
@@ -86,6 +86,6 @@ export function auditArrays(rows: readonly AuditRow[]): Buffer[] {
     textArray(rows.map((row) => row.sender)),
     textArray(rows.map((row) => row.senderDomain)),
     textArray(rows.map((row) => row.client)),
-    jsonbArray(rows.map((row) => row.data)),
+    jsonArray(rows.map((row) => row.data)),
   ];
 }

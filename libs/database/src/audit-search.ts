@@ -179,7 +179,7 @@ function criteria(where: Conditions, given: TransactionQuery): void {
   if (given.listener !== undefined) where.add(`t.data->>'listener' = $`, given.listener);
   if (given.rule !== undefined)
     where.add(
-      `(t.data->>'by' = $ or t.data @> jsonb_build_object('recipients', jsonb_build_array(jsonb_build_object('by', $::text))))`,
+      `(t.data->>'by' = $ or t.data::jsonb @> jsonb_build_object('recipients', jsonb_build_array(jsonb_build_object('by', $::text))))`,
       given.rule,
     );
   if (given.messageId !== undefined) where.add(`t.data->'message'->>'messageId' = $`, given.messageId);

@@ -4,7 +4,7 @@ import {
   byteaArray,
   int4Array,
   int8Array,
-  jsonbArray,
+  jsonArray,
   textArray,
   timestamptzArray,
   uuidArray,
@@ -18,8 +18,8 @@ describe('binary arrays', () => {
     expect(textArray(['aé', '']).toString('hex')).toBe(
       ['00000001', '00000001', '00000019', '00000002', '00000001', '00000003', '61c3a9', '00000000'].join(''),
     );
-    expect(jsonbArray(['{}']).toString('hex')).toBe(
-      ['00000001', '00000001', '00000eda', '00000001', '00000001', '00000003', '017b7d'].join(''),
+    expect(jsonArray(['{}']).toString('hex')).toBe(
+      ['00000001', '00000001', '00000072', '00000001', '00000001', '00000002', '7b7d'].join(''),
     );
     expect(boolArray([true]).subarray(20).toString('hex')).toBe('0000000101');
     expect(

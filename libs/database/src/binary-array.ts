@@ -6,7 +6,7 @@
  * int32 size (-1: null) and the octets.
  */
 const HEADER_BYTES = 20;
-const OID = { bool: 16, bytea: 17, int8: 20, int4: 23, text: 25, timestamptz: 1184, uuid: 2950, jsonb: 3802 } as const;
+const OID = { bool: 16, bytea: 17, int8: 20, int4: 23, text: 25, timestamptz: 1184, uuid: 2950, json: 114 } as const;
 /** PostgreSQL counts microseconds from 2000-01-01. */
 const POSTGRES_EPOCH_MS = 946_684_800_000;
 
@@ -43,10 +43,10 @@ function fixed<T>(
   return buffer.subarray(0, values.length === 0 ? EMPTY_BYTES : at);
 }
 
-/** Elements of varying size, each after `prefix` octets of its own. */
-function varying(oid: number, values: readonly (string | Uint8Array | null)[], prefix: number): Buffer {
+/** Elements of varying size. */
+function varying(oid: number, values: readonly (string | Uint8Array | null)[]): Buffer {
   let total = HEADER_BYTES;
-  for (const value of values) total += 4 + (value === null ? 0 : prefix + octets(value));
+  for (const value of values) total += 4 + (value === null ? 0 : octets(value));
   const buffer = Buffer.allocUnsafe(total);
   let at = header(buffer, oid, values.length);
   for (const value of values) {
@@ -56,7 +56,6 @@ function varying(oid: number, values: readonly (string | Uint8Array | null)[], p
     }
     const sizeAt = at;
     at += 4;
-    if (prefix === 1) buffer[at++] = 1;
     if (typeof value === 'string') at += buffer.write(value, at, 'utf8');
     else {
       buffer.set(value, at);
@@ -81,16 +80,16 @@ export function uuidArray(values: readonly (string | null)[]): Buffer {
 }
 
 export function textArray(values: readonly (string | null)[]): Buffer {
-  return varying(OID.text, values, 0);
+  return varying(OID.text, values);
 }
 
 export function byteaArray(values: readonly (Uint8Array | null)[]): Buffer {
-  return varying(OID.bytea, values, 0);
+  return varying(OID.bytea, values);
 }
 
 /** Elements are JSON text. */
-export function jsonbArray(values: readonly string[]): Buffer {
-  return varying(OID.jsonb, values, 1);
+export function jsonArray(values: readonly string[]): Buffer {
+  return varying(OID.json, values);
 }
 
 export function boolArray(values: readonly boolean[]): Buffer {
