@@ -101,6 +101,18 @@ describe('setup', () => {
     ]);
   });
 
+  test('an installation with a data directory of its own gets a key of its own, and no other loses one', async () => {
+    await ended(start('setup.js', policyFile(smallPolicy())));
+    const second = start('setup.js', { POSTERN_DATA_DIR: workspace.path('second') });
+    expect(await ended(second)).toBe(0);
+    expect((await messageOf(second, 'done'))['adminKey']).toBe(
+      readFileSync(workspace.path('second/admin-key'), 'utf8').trim(),
+    );
+    expect(await database.query('select count(*)::int as usable from api_key where revoked_at is null')).toEqual([
+      { usable: 2 },
+    ]);
+  });
+
   test('the policy of a first start is one', async () => {
     const setup = start('setup.js');
     expect({ code: await ended(setup), said: setup.said() }).toEqual({ code: 0, said: '' });

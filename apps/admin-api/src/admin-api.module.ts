@@ -21,6 +21,7 @@ import { PoliciesController } from './policies/policies.controller.js';
 import { PoliciesService } from './policies/policies.service.js';
 import { QueueController } from './queue/queue.controller.js';
 import { QueueService } from './queue/queue.service.js';
+import { ExplanationsService } from './transactions/explanations.service.js';
 import { TransactionsController } from './transactions/transactions.controller.js';
 import { TransactionsService } from './transactions/transactions.service.js';
 
@@ -43,6 +44,7 @@ export class AdminApiModule {
       OpenApiHolder,
       LivePolicyReader,
       ApiKeysService,
+      ExplanationsService,
       GatewaysService,
       HealthService,
       ListsService,

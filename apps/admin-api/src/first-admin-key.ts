@@ -1,9 +1,8 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, open, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ApiKey, Database } from '#database';
 
-const FIRST_KEY_NAME = 'first-admin';
 const ACTOR = 'setup';
 
 export interface AdminKeyResult {
@@ -13,15 +12,20 @@ export interface AdminKeyResult {
 }
 
 /**
- * Makes sure that somebody can get in: without a usable admin key, one is made and written to a file only its owner
- * can read. A first key that was never used and whose file is gone (a crash in between) is replaced.
+ * Makes sure that whoever started this installation can get in: its data directory's own first key is made once, and
+ * written to a file only its owner can read. Also made when no admin key is usable any more. A first key that was
+ * never used and whose file is gone (a crash in between) is replaced. Keys of other installations on the same
+ * database are never touched.
  */
 export async function ensureAdminKey(database: Database, dataDir: string): Promise<AdminKeyResult> {
   const file = join(dataDir, 'admin-key');
-  const usable = (await database.apiKeys.list()).filter((key) => key.role === 'admin' && isUsable(key));
-  const lost = usable.filter((key) => key.name === FIRST_KEY_NAME && key.lastUsedAt === undefined);
-  if (usable.length > lost.length || (usable.length > 0 && (await exists(file)))) return { created: undefined, file };
-  const { key, secret } = await database.apiKeys.create({ name: FIRST_KEY_NAME, role: 'admin', actor: ACTOR });
+  const name = firstKeyName(dataDir);
+  const keys = await database.apiKeys.list();
+  const own = keys.filter((key) => key.name === name);
+  const lost = (await exists(file)) ? [] : own.filter((key) => isUsable(key) && key.lastUsedAt === undefined);
+  const nobody = !keys.some((key) => key.role === 'admin' && isUsable(key));
+  if (!nobody && own.length > 0 && lost.length === 0) return { created: undefined, file };
+  const { key, secret } = await database.apiKeys.create({ name, role: 'admin', actor: ACTOR });
   try {
     await writePrivate(dataDir, file, `${secret}\n`);
   } catch (error) {
@@ -30,6 +34,11 @@ export async function ensureAdminKey(database: Database, dataDir: string): Promi
   }
   for (const old of lost) await database.apiKeys.revoke(old.id, ACTOR);
   return { created: secret, file };
+}
+
+/** One installation is one data directory: several may share a database. */
+function firstKeyName(dataDir: string): string {
+  return `first-admin-${createHash('sha256').update(dataDir).digest('hex').slice(0, 8)}`;
 }
 
 function isUsable(key: ApiKey): boolean {

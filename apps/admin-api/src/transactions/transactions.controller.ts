@@ -4,6 +4,8 @@ import type { Request, Response } from 'express';
 import { RequiresRole } from '../auth/roles.js';
 import { linkNext } from '../http/page.js';
 import { ApiProblems } from '../http/problem.dto.js';
+import { ExplainQuery, ExplanationDto } from './explanation.dto.js';
+import { ExplanationsService } from './explanations.service.js';
 import { TransactionDto, TransactionPageDto, TransactionPath, TransactionSearch } from './transaction.dto.js';
 import { TransactionsService } from './transactions.service.js';
 
@@ -12,7 +14,10 @@ import { TransactionsService } from './transactions.service.js';
 @RequiresRole('viewer')
 @Controller('v1/transactions')
 export class TransactionsController {
-  constructor(@Inject(TransactionsService) private readonly transactions: TransactionsService) {}
+  constructor(
+    @Inject(TransactionsService) private readonly transactions: TransactionsService,
+    @Inject(ExplanationsService) private readonly explanations: ExplanationsService,
+  ) {}
 
   @Get()
   @ApiOperation({
@@ -40,5 +45,16 @@ export class TransactionsController {
   @ApiProblems('not-found')
   one(@Param() path: TransactionPath): Promise<TransactionDto> {
     return this.transactions.one(path.txn);
+  }
+
+  @Get(':txn/explain')
+  @ApiOperation({
+    operationId: 'explainTransaction',
+    summary: 'Why it was decided so: every step, judged again from the recorded facts',
+  })
+  @ApiOkResponse({ type: ExplanationDto })
+  @ApiProblems('not-found', 'conflict')
+  explain(@Param() path: TransactionPath, @Query() query: ExplainQuery): Promise<ExplanationDto> {
+    return this.explanations.explain(path.txn, query.againstRevision);
   }
 }

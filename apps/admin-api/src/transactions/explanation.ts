@@ -1,0 +1,144 @@
+import { publicId, traceOf, type RecordedRecipient, type TransactionRecord } from '#audit';
+import type { ConditionStep, Decision, Explanation, RecipientDecision, Step } from '#policy';
+import type { Fields } from '../http/fields.js';
+import type {
+  BecauseDto,
+  DifferenceDto,
+  ExplainedRecipientDto,
+  ExplanationDto,
+  JudgedByDto,
+  StepDto,
+} from './explanation.dto.js';
+
+export interface Recomputed {
+  /** UUID of the transaction. */
+  readonly id: string;
+  readonly record: TransactionRecord;
+  readonly judgedBy: Fields<JudgedByDto>;
+  readonly explanation: Explanation;
+}
+
+/** The explanation in the words of the API, and how its decision differs from the recorded one. */
+export function explanationOf({ id, record, judgedBy, explanation }: Recomputed): ExplanationDto {
+  const trace = traceOf(id);
+  const { decision, steps, recipientSteps, lines } = explanation;
+  const differences = differencesOf(record, explanation, trace);
+  return {
+    transaction: publicId('txn', id),
+    trace,
+    decidedBy: judgedBy,
+    client: decision.mail.client,
+    mail: { ...outcomeOf(decision.mail, trace), steps: steps.map(stepOf) },
+    recipients: decision.recipients.map((decided, index) => ({
+      recipient: { original: decided.original, final: decided.recipient },
+      ...outcomeOf(decided, trace),
+      ...(decided.route !== undefined && { route: decided.route }),
+      steps: (recipientSteps[index] ?? []).map(stepOf),
+    })),
+    text: [...lines, ...conclusion(differences)],
+    same: differences.length === 0,
+    differences,
+  };
+}
+
+function outcomeOf(decision: Decision, trace: string): Pick<Fields<ExplainedRecipientDto>, 'verdict' | 'by' | 'reply'> {
+  const reply = replyOf(decision, trace);
+  return { verdict: decision.verdict, by: decision.by, ...(reply !== '' && { reply }) };
+}
+
+/** As the gateway sends it; empty for what is accepted. */
+function replyOf({ reply }: Decision, trace: string): string {
+  return reply === undefined ? '' : `${reply.code} ${reply.enhanced} ${reply.text} [${trace}]`;
+}
+
+const BETWEEN_RULES: Readonly<Record<string, string>> = {
+  client: 'helo',
+  senders: 'mail',
+  rewriting: 'rcpt',
+  relay: 'rcpt',
+  recipients: 'rcpt',
+};
+
+const RESULTS = { yes: true, no: false, unknown: 'unknown', expired: 'expired' } as const;
+
+function stepOf(step: Step): StepDto {
+  const phase = BETWEEN_RULES[step.stage];
+  return {
+    phase: phase ?? step.stage,
+    ...(phase !== undefined && { step: step.stage }),
+    rule: step.id,
+    result: RESULTS[step.result],
+    ...(step.effect !== '' && { effect: step.effect }),
+    ...(step.monitor && { monitor: true }),
+    because: step.conditions.map(becauseOf),
+  };
+}
+
+function becauseOf({ part, condition, fact, value, result, entry, list }: ConditionStep): BecauseDto {
+  return {
+    part,
+    condition,
+    fact,
+    ...(value !== undefined && { value }),
+    result: RESULTS[result],
+    ...(list !== undefined && { in: list }),
+    ...(entry !== undefined && { entry }),
+  };
+}
+
+type Compared = readonly (readonly [field: string, recorded: string, recomputed: string])[];
+
+function differencesOf(record: TransactionRecord, { decision }: Explanation, trace: string): DifferenceDto[] {
+  const whole: Compared = [['client', record.client, decision.mail.client]];
+  const before = record.recipients.length === 0 ? comparedMail(record, decision.mail, trace) : [];
+  return [
+    ...differing([...whole, ...before]),
+    ...record.recipients.flatMap((recorded, index) => {
+      const decided = decision.recipients[index];
+      if (decided === undefined) return [];
+      return differing(comparedRecipient(recorded, decided, trace)).map((difference) => ({
+        recipient: recorded.original,
+        ...difference,
+      }));
+    }),
+  ];
+}
+
+/** A transaction without recipients: what MAIL FROM was answered is all that was decided. */
+function comparedMail(record: TransactionRecord, mail: Decision, trace: string): Compared {
+  const answered = record.reason === 'sender-refused';
+  return [
+    ['by', record.by, mail.by],
+    ...(answered ? [['reply', record.reply ?? '', replyOf(mail, trace)] as const] : []),
+  ];
+}
+
+/** The reply to an accepted recipient is the gateway's own, not the policy's. */
+function comparedRecipient(recorded: RecordedRecipient, decided: RecipientDecision, trace: string): Compared {
+  const refused = recorded.verdict !== 'accept' || decided.verdict !== 'accept';
+  return [
+    ['verdict', recorded.verdict, decided.verdict],
+    ['by', recorded.by, decided.by],
+    ['final', recorded.address, decided.recipient],
+    ['route', recorded.route ?? '', decided.route ?? ''],
+    ...(refused ? [['reply', recorded.reply, replyOf(decided, trace)] as const] : []),
+  ];
+}
+
+function differing(compared: Compared): DifferenceDto[] {
+  return compared.flatMap(([field, recorded, recomputed]) =>
+    recorded === recomputed ? [] : [{ field, recorded, recomputed }],
+  );
+}
+
+function conclusion(differences: readonly DifferenceDto[]): readonly string[] {
+  if (differences.length === 0) return ['this is the decision that was recorded'];
+  return differences.map(
+    ({ recipient, field, recorded, recomputed }) =>
+      `${recipient ?? 'transaction'}: ${field} is ${shown(recomputed)}, recorded was ${shown(recorded)}`,
+  );
+}
+
+function shown(value: string): string {
+  return value === '' ? 'none' : value;
+}

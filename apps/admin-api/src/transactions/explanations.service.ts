@@ -1,0 +1,99 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { parsePublicId } from '#audit';
+import type { PolicyRevision } from '#database';
+import {
+  buildManagedList,
+  checkListEntry,
+  compile,
+  createSnapshot,
+  explainTransaction,
+  type CompiledPolicy,
+  type ManagedList,
+} from '#policy';
+import { DatabaseAccess } from '../database-access.js';
+import { Problem } from '../http/problem.js';
+import type { ExplanationDto } from './explanation.dto.js';
+import { explanationOf } from './explanation.js';
+
+interface Judging {
+  readonly policy: CompiledPolicy;
+  /** Another revision than the recorded one. */
+  readonly another: boolean;
+  /** Recorded revisions of managed lists. */
+  readonly revisions: Readonly<Record<string, number>>;
+}
+
+/** Judges a recorded transaction again, by the policy and the lists that judged it, or by another revision. */
+@Injectable()
+export class ExplanationsService {
+  /** Of the last explanation only: people ask about the same snapshot several times in a row. */
+  private policy: { readonly digest: string; readonly compiled: CompiledPolicy } | undefined;
+  private lists: ReadonlyMap<string, ManagedList> = new Map();
+
+  constructor(@Inject(DatabaseAccess) private readonly database: DatabaseAccess) {}
+
+  async explain(text: string, againstRevision: number | undefined): Promise<ExplanationDto> {
+    const id = parsePublicId('txn', text);
+    const story = id === undefined ? undefined : await this.database.current.audit.transaction(id);
+    if (id === undefined || story === undefined) throw new Problem('not-found', 'there is no such transaction');
+    const { record } = story;
+    const revision = await this.revision(againstRevision ?? record.snapshot.revision, record.snapshot.policy);
+    const policy = this.compiled(revision);
+    const another = revision.revision !== record.snapshot.revision;
+    const lists = await this.listsOf({ policy, another, revisions: record.snapshot.lists });
+    const explanation = explainTransaction(
+      createSnapshot(policy, lists),
+      record.facts,
+      record.recipients.map((recipient) => recipient.facts),
+    );
+    const judgedBy = {
+      policy: revision.policy,
+      revision: revision.revision,
+      digest: revision.digest,
+      lists: Object.fromEntries([...lists].map(([name, list]) => [name, list.revision])),
+    };
+    return explanationOf({ id, record, judgedBy, explanation });
+  }
+
+  private async revision(number: number, policy: string): Promise<PolicyRevision> {
+    const revision = await this.database.current.policies.revision(number, policy);
+    if (revision === undefined) throw new Problem('not-found', `there is no revision ${number}`);
+    return revision;
+  }
+
+  private compiled({ digest, source, revision }: PolicyRevision): CompiledPolicy {
+    if (this.policy?.digest === digest) return this.policy.compiled;
+    const result = compile(source);
+    if (!result.ok) {
+      throw new Problem('conflict', `revision ${revision} of the policy is not understood by this version`);
+    }
+    this.policy = { digest, compiled: result.policy };
+    return result.policy;
+  }
+
+  private async listsOf(judging: Judging): Promise<ReadonlyMap<string, ManagedList>> {
+    const lists = new Map<string, ManagedList>();
+    for (const { name, type } of judging.policy.managedLists) {
+      const known = this.lists.get(name);
+      const same = known?.type === type && known.revision === judging.revisions[name] && !judging.another;
+      lists.set(name, same ? known : await this.loadList(name, type, judging));
+    }
+    if (!judging.another) this.lists = lists;
+    return lists;
+  }
+
+  /**
+   * A list that the recorded policy did not have is taken as it is now. Another revision may declare another type or
+   * bound: entries that it would not have let in are left out.
+   */
+  private async loadList(name: string, type: ManagedList['type'], judging: Judging): Promise<ManagedList> {
+    const { lists } = this.database.current;
+    const recorded = judging.revisions[name];
+    const { revision, values } =
+      recorded === undefined
+        ? await lists.load(name)
+        : { revision: recorded, values: await lists.valuesAt(name, recorded) };
+    const fitting = judging.another ? values.filter((value) => checkListEntry(judging.policy, name, value).ok) : values;
+    return buildManagedList(type, name, revision, fitting);
+  }
+}
