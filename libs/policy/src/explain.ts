@@ -1,22 +1,33 @@
 /** A decision in English, for the console, the API and the CLI. */
-import { decideTransaction } from './judge.js';
+import { decideTransaction, judgeRecipientIn } from './judge.js';
+import { Scope } from './scope.js';
 import type { Snapshot } from './snapshot.js';
 import type { ConditionStep, Step } from './trace.js';
 import type { Facts, FactValue, RecipientDecision, TransactionDecision } from './types.js';
 
 export interface Explanation {
   readonly decision: TransactionDecision;
+  /** Up to MAIL FROM: what all recipients share. */
   readonly steps: readonly Step[];
-  /** One sentence per step that mattered, then one per recipient. */
+  /** From RCPT TO on, one list per recipient, in their order. */
+  readonly recipientSteps: readonly (readonly Step[])[];
+  /** One sentence per step, and one per recipient after its own steps. */
   readonly lines: readonly string[];
 }
 
 export function explainTransaction(snapshot: Snapshot, facts: Facts, recipients: readonly Facts[]): Explanation {
   const steps: Step[] = [];
-  const decision = decideTransaction(snapshot, facts, recipients, steps);
-  const outcome = decision.recipients.map(recipientLine);
+  const shared = decideTransaction(snapshot, facts, [], steps);
+  const judged = recipients.map((own) => {
+    const ownSteps: Step[] = [];
+    const decided = judgeRecipientIn(new Scope(snapshot, { ...facts, ...own }, ownSteps), shared.mail);
+    return { decided, ownSteps };
+  });
+  const decision = { ...shared, recipients: judged.map(({ decided }) => decided) };
+  const outcome = judged.flatMap(({ decided, ownSteps }) => [...explainSteps(ownSteps), recipientLine(decided)]);
   const whole = recipients.length === 0 ? [wholeLine(decision)] : [];
-  return { decision, steps, lines: [...explainSteps(steps), ...outcome, ...whole] };
+  const recipientSteps = judged.map(({ ownSteps }) => ownSteps);
+  return { decision, steps, recipientSteps, lines: [...explainSteps(steps), ...outcome, ...whole] };
 }
 
 export function explainSteps(steps: readonly Step[]): readonly string[] {

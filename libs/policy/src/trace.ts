@@ -10,6 +10,7 @@ export type StepResult = 'yes' | 'no' | 'unknown';
 
 export interface ConditionStep {
   readonly part: 'when' | 'unless';
+  readonly fact: string;
   /** As written: `sender.domain: our-domains`. */
   readonly condition: string;
   /** The fact's value; undefined = absent. */
@@ -42,6 +43,7 @@ function conditionStep(scope: Scope, part: 'when' | 'unless', condition: Conditi
   const value = scope.read(condition.fact.name);
   const step: ConditionStep = {
     part,
+    fact: condition.fact.name,
     condition: condition.text,
     result: stepResult(evaluateCondition(scope, condition)),
     ...(value === undefined ? {} : { value }),
