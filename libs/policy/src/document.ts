@@ -179,6 +179,10 @@ const route = z.strictObject(
         { error: '`{ format: maildir, directory: NAME }`' },
       )
       .optional(),
+    'next-host-on': z
+      .array(whole(500, 599, 'a reply code from 500 to 599'), { error: 'a list of reply codes' })
+      .min(1, { error: 'at least one reply code' })
+      .optional(),
     retry: name.optional(),
     limits: z
       .strictObject(

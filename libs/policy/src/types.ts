@@ -120,9 +120,14 @@ interface RouteBase {
   readonly limits: { readonly connections: number };
 }
 
+interface SmtpRouteBase extends RouteBase {
+  /** Permanent replies (500 to 599) after which the next host is asked all the same. */
+  readonly nextHostOn?: readonly number[];
+}
+
 export type RouteDefinition =
-  | (RouteBase & { readonly kind: 'hosts'; readonly hosts: readonly RouteHost[] })
-  | (RouteBase & { readonly kind: 'mx' })
+  | (SmtpRouteBase & { readonly kind: 'hosts'; readonly hosts: readonly RouteHost[] })
+  | (SmtpRouteBase & { readonly kind: 'mx' })
   | (RouteBase & { readonly kind: 'file'; readonly format: 'maildir'; readonly directory: string });
 
 /** A list whose entries live outside the document, at their own revision. */

@@ -6,12 +6,13 @@ import type { RouteDefinition as PolicyRoute } from '#policy';
 /** `mailDir` is where relative directories of file routes lie: `<data directory>/mail`. */
 export function relayRoute(route: PolicyRoute, mailDir: string): RouteDefinition {
   const { firstMs, factor, longestMs, giveUpMs } = route.retry;
+  const nextHostOn = route.kind !== 'file' && route.nextHostOn !== undefined ? { nextHostOn: route.nextHostOn } : {};
   const common = { retry: { firstMs, factor, longestMs, giveUpMs }, maxConnections: route.limits.connections };
   switch (route.kind) {
     case 'hosts':
-      return { ...common, kind: 'hosts', hosts: route.hosts };
+      return { ...common, ...nextHostOn, kind: 'hosts', hosts: route.hosts };
     case 'mx':
-      return { ...common, kind: 'mx' };
+      return { ...common, ...nextHostOn, kind: 'mx' };
     case 'file':
       return {
         ...common,

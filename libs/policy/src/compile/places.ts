@@ -131,11 +131,17 @@ function compileKind(
   route: RouteDocument,
   pointer: string,
 ): RouteDefinition {
+  const nextHostOn = route['next-host-on'];
+  const smtp = { ...base, ...(nextHostOn !== undefined && { nextHostOn }) };
   if (route.hosts !== undefined) {
     const hosts = route.hosts.map((host, index) => compileHost(context, host, joinPointer(pointer, 'hosts', index)));
-    return { ...base, kind: 'hosts', hosts };
+    return { ...smtp, kind: 'hosts', hosts };
   }
-  if (route.file === undefined) return { ...base, kind: 'mx' };
+  if (route.file === undefined) return { ...smtp, kind: 'mx' };
+  if (nextHostOn !== undefined) {
+    const message = '`next-host-on` has no meaning for `file`, expected it with `hosts` or `mx` only';
+    context.findings.blocks('D3', joinPointer(pointer, 'next-host-on'), message);
+  }
   const { directory } = route.file;
   if (!/^[A-Za-z0-9_][A-Za-z0-9._-]*(?:\/[A-Za-z0-9_][A-Za-z0-9._-]*)*$/.test(directory)) {
     const message = `\`${directory}\` is not a directory below the mail directory, expected names of letters, digits, \`.\`, \`_\` and \`-\``;

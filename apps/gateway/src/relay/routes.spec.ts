@@ -1,0 +1,42 @@
+import { describe, expect, it } from '@jest/globals';
+import { compile } from '#policy';
+import { relayRoutes } from './routes.js';
+
+const POLICY = `
+policy: main
+listeners: { inside: { address: 127.0.0.1, port: 2525, exposure: internal } }
+routing:
+  - { name: hosts, when: { recipient.domain: [hosts.test] }, route: hosts }
+  - { name: world, when: { recipient.domain: [world.test] }, route: world }
+  - { name: rest, route: files }
+routes:
+  hosts:
+    hosts: [{ host: a.test, priority: 10, weight: 3 }, { host: 192.0.2.1, port: 2525, priority: 20 }]
+    next-host-on: [554]
+    limits: { connections: 7 }
+    retry: impatient
+  world: { mx: true }
+  files: { file: { format: maildir, directory: kept } }
+retry:
+  impatient: { first: 1s, factor: 3, longest: 1m, give-up: 1h }
+`;
+
+describe('routes of a policy', () => {
+  it('reach relay whole', () => {
+    const compiled = compile(POLICY);
+    if (!compiled.ok) throw new Error(JSON.stringify(compiled.findings));
+    const routes = relayRoutes(compiled.policy.routes, '/data/mail');
+    expect(routes.get('hosts')).toEqual({
+      kind: 'hosts',
+      hosts: [
+        { host: 'a.test', port: 25, priority: 10, weight: 3 },
+        { host: '192.0.2.1', port: 2525, priority: 20, weight: 1 },
+      ],
+      nextHostOn: [554],
+      maxConnections: 7,
+      retry: { firstMs: 1000, factor: 3, longestMs: 60_000, giveUpMs: 3_600_000 },
+    });
+    expect(routes.get('world')).toMatchObject({ kind: 'mx' });
+    expect(routes.get('files')).toMatchObject({ kind: 'file', format: 'maildir', directory: '/data/mail/kept' });
+  });
+});
