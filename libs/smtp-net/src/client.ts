@@ -41,7 +41,7 @@ export const SMTP_TIMEOUTS: SmtpTimeouts = {
 export interface SmtpConnectOptions {
   /** Name of the next hop, for people. */
   readonly host: string;
-  /** Textual IP address that is connected to. */
+  /** Textual IP address that is connected to, or a name for the system to resolve. */
   readonly address: string;
   readonly port: number;
   /** Source address on a machine with several. */

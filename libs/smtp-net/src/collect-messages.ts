@@ -1,0 +1,109 @@
+/**
+ * Hooks for small programs: whole messages in memory, one call for each. Not for the gateway, which streams content to
+ * its spool.
+ *
+ * One message is bounded by the server's `maxMessageBytes`, all messages of a collector together by `maxHeldBytes`.
+ */
+import { printMailbox } from '#smtp-core';
+import type { Answer, ForwardPath, ReversePath } from '#smtp-core';
+import type { ContentSink, MaybePromise, ServerSession, SmtpServerHooks } from './hooks.js';
+
+export interface CollectedMessage {
+  /** Reverse path without brackets; '' is the null sender. */
+  readonly sender: string;
+  /** Accepted forward paths without brackets, in the order given; `Postmaster` when it came without a domain. */
+  readonly recipients: readonly string[];
+  /** Header and body as received: lines end in CR LF, dots are unstuffed. */
+  readonly content: Buffer;
+  readonly session: ServerSession;
+}
+
+/** Nothing returned accepts the message. A throw is answered 421, and the client keeps the message. */
+export type MessageTaker = (message: CollectedMessage) => MaybePromise<Answer | undefined> | Promise<void>;
+
+/** Hooks asked before anything is collected; only recipients that `rcpt` accepts are handed over. */
+export interface CollectOptions extends Omit<SmtpServerHooks, 'data' | 'message'> {
+  /** Content held at one time, over all sessions; beyond, messages are refused with 452. Default 256 MiB. */
+  readonly maxHeldBytes?: number;
+}
+
+const MAX_HELD_BYTES = 268_435_456;
+const ACCEPT: Answer = { effect: 'accept' };
+const FULL: Answer = { effect: 'refuse', reply: { code: 452, enhanced: '4.3.1', lines: ['Insufficient storage'] } };
+
+export function collectMessages(take: MessageTaker, options: CollectOptions = {}): SmtpServerHooks {
+  const { maxHeldBytes = MAX_HELD_BYTES, ...hooks } = options;
+  const memory = { heldBytes: 0, maxHeldBytes };
+  const open = new WeakMap<ServerSession, Collection>();
+  return {
+    ...hooks,
+    async mail(session, reversePath, params) {
+      const answer = (await hooks.mail?.(session, reversePath, params)) ?? ACCEPT;
+      if (answer.effect === 'accept') open.set(session, new Collection(reversePath, memory));
+      return answer;
+    },
+    async rcpt(session, forwardPath) {
+      const answer = (await hooks.rcpt?.(session, forwardPath)) ?? ACCEPT;
+      if (answer.effect === 'accept') open.get(session)?.add(forwardPath);
+      return answer;
+    },
+    data: (session) => ({ effect: 'accept', sink: collectionOf(open, session) }),
+    async message(session) {
+      const collection = collectionOf(open, session);
+      open.delete(session);
+      try {
+        return collection.full ? FULL : ((await take(collection.message(session))) ?? ACCEPT);
+      } finally {
+        collection.abort();
+      }
+    },
+  };
+}
+
+function collectionOf(open: WeakMap<ServerSession, Collection>, session: ServerSession): Collection {
+  const collection = open.get(session);
+  if (collection === undefined) throw new Error('broken invariant: content outside a transaction');
+  return collection;
+}
+
+class Collection implements ContentSink {
+  /** More was sent than may be held; nothing of it is kept. */
+  full = false;
+  readonly #sender: string;
+  readonly #recipients: string[] = [];
+  readonly #memory: { heldBytes: number; readonly maxHeldBytes: number };
+  #chunks: Buffer[] = [];
+  #heldBytes = 0;
+
+  constructor(reversePath: ReversePath, memory: { heldBytes: number; readonly maxHeldBytes: number }) {
+    this.#sender = reversePath.kind === 'null' ? '' : printMailbox(reversePath.mailbox);
+    this.#memory = memory;
+  }
+
+  add(forwardPath: ForwardPath): void {
+    this.#recipients.push(forwardPath.kind === 'postmaster' ? 'Postmaster' : printMailbox(forwardPath.mailbox));
+  }
+
+  write(chunk: Uint8Array): void {
+    if (this.full) return;
+    if (this.#memory.heldBytes + chunk.length > this.#memory.maxHeldBytes) {
+      this.full = true;
+      this.abort();
+      return;
+    }
+    this.#chunks.push(Buffer.from(chunk));
+    this.#heldBytes += chunk.length;
+    this.#memory.heldBytes += chunk.length;
+  }
+
+  /** Lets go of the content. */
+  abort(): void {
+    this.#memory.heldBytes -= this.#heldBytes;
+    this.#heldBytes = 0;
+    this.#chunks = [];
+  }
+
+  message(session: ServerSession): CollectedMessage {
+    return { sender: this.#sender, recipients: this.#recipients, content: Buffer.concat(this.#chunks), session };
+  }
+}
