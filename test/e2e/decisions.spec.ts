@@ -140,6 +140,10 @@ describe('every recorded decision', () => {
     for (const { id } of stories) {
       const story = (await postern.api.transaction(id)) as unknown as RecordedStory;
       expect(await decideAgain(story)).toEqual(decided(story));
+      expect(await postern.api.expectOk('GET', `/v1/transactions/${id}/explain`)).toMatchObject({
+        same: true,
+        differences: [],
+      });
       for (const recipient of story.recipients) verdicts.add(`${recipient.verdict} ${recipient.by}`);
     }
     // Otherwise the equality above would have compared little.

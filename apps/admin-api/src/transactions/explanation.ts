@@ -88,7 +88,7 @@ function becauseOf({ part, condition, fact, value, result, entry, list }: Condit
 
 type Compared = readonly (readonly [field: string, recorded: string, recomputed: string])[];
 
-function differencesOf(record: TransactionRecord, { decision }: Explanation, trace: string): DifferenceDto[] {
+function differencesOf(record: TransactionRecord, { decision }: Explanation, trace: string): Fields<DifferenceDto>[] {
   const whole: Compared = [['client', record.client, decision.mail.client]];
   const before = record.recipients.length === 0 ? comparedMail(record, decision.mail, trace) : [];
   return [
@@ -125,7 +125,7 @@ function comparedRecipient(recorded: RecordedRecipient, decided: RecipientDecisi
   ];
 }
 
-function differing(compared: Compared): DifferenceDto[] {
+function differing(compared: Compared): Fields<DifferenceDto>[] {
   return compared.flatMap(([field, recorded, recomputed]) =>
     recorded === recomputed ? [] : [{ field, recorded, recomputed }],
   );
