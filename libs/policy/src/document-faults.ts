@@ -242,11 +242,14 @@ function originalPointer(pointer: string, removed: ReadonlyMap<string, ReadonlyS
   return result;
 }
 
+/** Never told: nobody wrote it. */
+export const STAND_IN_NAME = 'unwritten';
+
 const STAND_INS: Readonly<Record<string, unknown>> = {
-  policy: 'unnamed',
-  listeners: { unwritten: { port: 0, exposure: 'internal' } },
-  routing: [{ name: 'unwritten', route: 'unwritten' }],
-  routes: { unwritten: { file: { format: 'maildir', directory: 'unwritten' } } },
+  policy: STAND_IN_NAME,
+  listeners: { [STAND_IN_NAME]: { port: 0, exposure: 'internal' } },
+  routing: [{ name: STAND_IN_NAME, route: STAND_IN_NAME }],
+  routes: { [STAND_IN_NAME]: { file: { format: 'maildir', directory: STAND_IN_NAME } } },
 };
 
 /** Checks the shape; every fault of it becomes a finding. */

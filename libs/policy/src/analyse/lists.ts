@@ -13,6 +13,7 @@ export function analyseLists(context: CompileContext, policy: CompiledPolicy, fi
     reportCovered(context, slot, findings);
     reportContradictions(policy, slot, findings);
   }
+  if (!context.complete) return; // what uses it may be what was cut out
   const used = new Set(context.uses.map((use) => use.list));
   for (const slot of policy.program.lists) {
     if (slot.within !== undefined) used.add(slot.within);

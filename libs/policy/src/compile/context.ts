@@ -1,5 +1,6 @@
 /** What the parts of the compiler share: findings, the names that exist, the lists by number. */
 import type { PolicyDocument } from '../document.js';
+import { STAND_IN_NAME } from '../document-faults.js';
 import type { Findings } from '../findings.js';
 import { nearest } from '../nearest.js';
 import type { ListSlot } from '../program.js';
@@ -39,10 +40,10 @@ export class CompileContext {
     const root = (typeof raw === 'object' && raw !== null ? raw : {}) as Record<string, unknown>;
     const clients = Array.isArray(root['clients']) ? (root['clients'] as unknown[]) : [];
     this.names = {
-      listener: new Set([...keysOf(root['listeners']), ...Object.keys(document.listeners)]),
+      listener: new Set(keysOf(root['listeners'])),
       list: new Set(keysOf(root['lists'])),
       client: new Set(clients.map(nameOf)),
-      route: new Set([...keysOf(root['routes']), ...Object.keys(document.routes)]),
+      route: new Set(keysOf(root['routes'])),
       retry: new Set(keysOf(root['retry'])),
       tag: collectTags(root),
     };
@@ -58,9 +59,15 @@ export class CompileContext {
 
   /** Whether the name exists; reports it otherwise. */
   requireName(kind: NameKind, name: string, pointer: string, code?: string): boolean {
-    if (this.names[kind].has(name)) return true;
+    if (this.names[kind].has(name) || this.standsIn(kind, name)) return true;
     this.unknownName(kind, name, pointer, code);
     return false;
+  }
+
+  /** A mandatory section that is missing is one fault: what names its members, or stands in for them, is no second one. */
+  private standsIn(kind: NameKind, name: string): boolean {
+    if (this.complete || (kind !== 'listener' && kind !== 'route')) return false;
+    return name === STAND_IN_NAME || this.names[kind].size === 0;
   }
 }
 
