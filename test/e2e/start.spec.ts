@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chownSync, existsSync, readFileSync, statSync } from 'node:fs';
+import { chownSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, connect, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -41,7 +41,6 @@ async function greeting(port: number): Promise<string> {
     socket.destroy();
   }
 }
-
 
 /** What still belongs to an installation: by the directory in its arguments (PostgreSQL) or in its environment (ours). */
 const leftovers = (name: string): string[] =>
@@ -91,6 +90,20 @@ describe('npm start', () => {
     expect(running.exitCode).toBe(0);
     expect(leftovers('ctrl-c')).toEqual([]);
     expect(readFileSync(workspace.path('ctrl-c/postgres.log'), 'utf8')).toContain('database system is shut down');
+  }, 60_000);
+
+  it('ends with npm, when npm alone gets the signal', async () => {
+    const policyFile = workspace.path('npm.policy.yaml');
+    writeFileSync(policyFile, JSON.stringify(policy));
+    const options = ['--json', '--api-port', '0', '--policy', policyFile, '--data-dir', workspace.path('npm')];
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      const npm = spawn('npm', ['start', '--silent', '--', ...options], { cwd: project, stdio: 'pipe' });
+      const [line] = (await once(npm.stdout, 'data')) as [Buffer];
+      expect(line.toString()).toContain('"smtp"');
+      npm.kill(signal);
+      await waitFor('npm to end', () => npm.exitCode !== null || npm.signalCode !== null);
+      expect({ signal, code: npm.exitCode, left: leftovers('npm') }).toEqual({ signal, code: 0, left: [] });
+    }
   }, 60_000);
 
   it('leaves nothing behind when it is stopped while it starts', async () => {
