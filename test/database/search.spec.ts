@@ -212,6 +212,23 @@ describe('transaction', () => {
     expect(listed.data[0]?.recipients).toEqual(story?.recipients);
   });
 
+  test('read while a delivery is recorded: state and attempts never differ', async () => {
+    for (let round = 0; round < 60; round += 1) {
+      const message = await accept({ recipients: ['ann@race.example'], leased: true });
+      const [recipient] = message.recipients;
+      if (recipient === undefined) throw new Error('no recipient');
+      const event = attemptEvent('delivery.succeeded', message.id, recipient.address, '250 2.0.0 taken');
+      const outcome = { kind: 'done', recipientId: recipient.id, messageId: message.id, event } as const;
+      const recorded = db.queue.record([outcome], []);
+      const stories = await Promise.all(Array.from({ length: 6 }, () => db.audit.transaction(message.id)));
+      await recorded;
+      for (const story of stories) {
+        const state = story?.recipients[0]?.state;
+        expect(`${String(state)} ${String(story?.attempts.length)}`).toMatch(/^(delivered 1|delivering 0)$/);
+      }
+    }
+  });
+
   test('a refused one has no queue and no session yet', async () => {
     const id = await refused('transaction.refused', { recipients: ['no@state.example'] });
     const story = await db.audit.transaction(id);

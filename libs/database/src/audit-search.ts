@@ -4,7 +4,15 @@ import { domainOf } from './audit-rows.js';
 import { query } from './connections.js';
 import { idFloor, idTimeMs } from './new-id.js';
 import { searchWindows, type SearchWindow } from './search-windows.js';
-import { EVENT_COLUMNS, recipientStories, storedEvent, summaryOf, type EventRow } from './transaction-view.js';
+import {
+  EVENT_COLUMNS,
+  outcomesAmong,
+  queueOf,
+  recipientStories,
+  storedEvent,
+  summaryOf,
+  type EventRow,
+} from './transaction-view.js';
 import type { EventQuery, Page, StoredEvent, TransactionQuery, TransactionStory, TransactionSummary } from './types.js';
 
 const DEFAULT_LIMIT = 50;
@@ -66,6 +74,8 @@ export class AuditSearch {
 
   /** Everything about one transaction; undefined when there is none of this id (yet). */
   async transaction(id: string): Promise<TransactionStory | undefined> {
+    // In this order: a recipient that finishes in between is then seen in both, and its event wins.
+    const queue = await queueOf(this.#plain, [id]);
     const { rows } = await query<EventRow>(this.#plain, {
       name: 'transaction',
       text: `select ${EVENT_COLUMNS} from audit_event t where t.transaction_id = $1 and t.id >= $2`,
@@ -74,10 +84,8 @@ export class AuditSearch {
     rows.sort((one, other) => (one.id < other.id ? -1 : 1));
     const introduction = rows.find((row) => row.kind.startsWith('transaction.'));
     if (introduction === undefined) return undefined;
-    const [stories, session] = await Promise.all([
-      recipientStories(this.#plain, [introduction]),
-      this.#session(introduction.session_id),
-    ]);
+    const stories = { queue, outcomes: outcomesAmong(rows) };
+    const session = await this.#session(introduction.session_id);
     const events = rows.map(storedEvent);
     return {
       ...summaryOf(introduction, stories),

@@ -90,11 +90,7 @@ export async function recipientStories(pool: Pool, rows: readonly EventRow[]): P
     row.kind === 'transaction.accepted' && row.transaction_id !== null ? [row.transaction_id] : [],
   );
   if (ids.length === 0) return { queue: new Map(), outcomes: new Map() };
-  const queued = await query<QueueRow & Record<string, unknown>>(pool, {
-    name: 'queue-of',
-    text: 'select id, state, owner, attempts, next_attempt_at, last_reply from queue where message_id = any($1::uuid[])',
-    values: [uuidArray(ids)],
-  });
+  const queue = await queueOf(pool, ids);
   const oldest = ids.reduce((least, id) => (id < least ? id : least));
   const happened = await query<OutcomeRow & Record<string, unknown>>(pool, {
     name: 'outcomes-of',
@@ -104,14 +100,38 @@ export async function recipientStories(pool: Pool, rows: readonly EventRow[]): P
              where t.transaction_id = w.id and t.id >= $2 and t.kind like 'delivery.%') e`,
     values: [uuidArray(ids), idFloor(idTimeMs(oldest))],
   });
+  return { queue, outcomes: outcomesBy(happened.rows) };
+}
+
+/** Recipients of these messages that are in the queue, by id. To be read before their events. */
+export async function queueOf(pool: Pool, messageIds: readonly string[]): Promise<RecipientFacts['queue']> {
+  const { rows } = await query<QueueRow & Record<string, unknown>>(pool, {
+    name: 'queue-of',
+    text: 'select id, state, owner, attempts, next_attempt_at, last_reply from queue where message_id = any($1::uuid[])',
+    values: [uuidArray(messageIds)],
+  });
+  return new Map(rows.map((row) => [row.id, row]));
+}
+
+/** The outcomes among `rows`, all events of one transaction: so that its states and its attempts never differ. */
+export function outcomesAmong(rows: readonly EventRow[]): RecipientFacts['outcomes'] {
+  const outcomes = rows.flatMap((row): OutcomeRow[] =>
+    row.kind.startsWith('delivery.') && row.transaction_id !== null
+      ? [{ ...row, transaction_id: row.transaction_id, data: row.data as AttemptRecord }]
+      : [],
+  );
+  return outcomesBy(outcomes);
+}
+
+function outcomesBy(rows: OutcomeRow[]): RecipientFacts['outcomes'] {
   const outcomes = new Map<string, OutcomeRow[]>();
-  for (const row of happened.rows.sort((one, other) => (one.id < other.id ? -1 : 1))) {
+  for (const row of rows.sort((one, other) => (one.id < other.id ? -1 : 1))) {
     const key = row.recipient_id ?? addressKey(row.transaction_id, row.recipient ?? '');
     const known = outcomes.get(key);
     if (known === undefined) outcomes.set(key, [row]);
     else known.push(row);
   }
-  return { queue: new Map(queued.rows.map((row) => [row.id, row])), outcomes };
+  return outcomes;
 }
 
 function addressKey(transactionId: string, address: string): string {
