@@ -10,6 +10,8 @@ export interface CommandContext {
   api(): ApiClient;
   /** Text of a file, or of standard input for `-`. */
   read(file: string): string;
+  /** Replaces the text of a file that exists, wholly or not at all. */
+  write(file: string, text: string): void;
 }
 
 /** Prints an answer: as JSON, or as lines for people. */

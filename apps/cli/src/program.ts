@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { gatewayCommands, keyCommands, queueCommands } from './commands/operations.js';
 import { listCommands } from './commands/lists.js';
+import { offlinePolicyCommands } from './commands/policy-offline.js';
 import { policyCommands } from './commands/policy.js';
 import { transactionCommands } from './commands/transactions.js';
 import type { CommandContext } from './context.js';
@@ -19,7 +20,8 @@ Examples:
   postern policy apply policy.yaml            make it the live policy
   postern list add blocked-senders a@x.example --note "ticket 4711" --expires 30d
   postern tx list --since 2h --recipient ann@example.com
-  postern tx show txn_01JD…                   why was it refused, where is it now
+  postern tx show txn_01JD…                   what was it, where is it now
+  postern tx explain txn_01JD…                why was it refused
 
 Exit codes: 0 done, 1 refused or invalid input, 2 wrong usage, 3 the API cannot be reached.`;
 
@@ -46,7 +48,7 @@ export function createProgram(
     .configureOutput({ writeOut: (text) => terminal.raw(text), writeErr: (text) => terminal.err([text.trimEnd()]) });
   const context = contextOf(() => program.opts<GlobalOptions>());
   // Subcommands take exitOverride, output and help settings from their parent when they are made.
-  policyCommands(program, context);
+  offlinePolicyCommands(policyCommands(program, context), context);
   listCommands(program, context);
   transactionCommands(program, context);
   queueCommands(program, context);

@@ -40,7 +40,10 @@ function commandsOf(command: Command, above: readonly string[] = []): string[][]
 const never = (): never => {
   throw new Error('no command is run here');
 };
-const program = createProgram(() => ({ terminal: recorder(), json: () => false, api: never, read: never }), recorder());
+const program = createProgram(
+  () => ({ terminal: recorder(), json: () => false, api: never, read: never, write: never }),
+  recorder(),
+);
 const COMMANDS = commandsOf(program);
 
 describe('usage', () => {
@@ -53,6 +56,13 @@ describe('usage', () => {
     [['policy', 'apply', 'a', 'b']],
     [['policy', 'rollback', 'one']],
     [['policy', 'history', '--limit', '0']],
+    [['policy', 'test']],
+    [['policy', 'explain', 'x.yaml']],
+    [['policy', 'explain', 'x.yaml', '--given', 'nonsense']],
+    [['policy', 'fmt', 'a.yaml', 'b.yaml']],
+    [['policy', 'fmt', '-', '--write']],
+    [['policy', 'fmt', 'a.yaml', '--write', '--check']],
+    [['tx', 'explain', 'x', '--against', 'one']],
     [['tx', 'list', '--nonsense']],
     [['tx', 'list', '--verdict', 'maybe']],
     [['tx', 'list', '--since', 'yesterday']],

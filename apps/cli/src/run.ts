@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { CommanderError } from 'commander';
 import { ApiClient } from './api-client.js';
 import { findConnection } from './connection.js';
@@ -42,6 +42,7 @@ function contextFor(invocation: Invocation, options: () => GlobalOptions): Comma
     json: () => options().json === true,
     api: () => (client ??= new ApiClient(findConnection({ ...options(), ...invocation }))),
     read: readInput,
+    write: replaceFile,
   };
 }
 
@@ -54,5 +55,19 @@ function readInput(file: string): string {
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
     const why = code === 'ENOENT' ? 'there is no such file' : code === 'EISDIR' ? 'is a directory' : 'cannot be read';
     throw new CommandError(EXIT.usage, `${file}: ${why}`);
+  }
+}
+
+/** Beside it first, then in its place: a full disk or a crash leaves the old text. A link stays a link. */
+function replaceFile(file: string, text: string): void {
+  let beside: string | undefined;
+  try {
+    const target = realpathSync(file);
+    beside = `${target}.${process.pid}.tmp`;
+    writeFileSync(beside, text, { mode: statSync(target).mode, flag: 'wx' });
+    renameSync(beside, target);
+  } catch {
+    if (beside !== undefined) rmSync(beside, { force: true });
+    throw new CommandError(EXIT.usage, `${file}: cannot be written`);
   }
 }

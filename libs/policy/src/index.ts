@@ -11,10 +11,13 @@
 export { check, compile, readPolicy, type ReadPolicyResult } from './compile.js';
 export type { CompiledPolicy, CompileResult } from './compiled.js';
 export { policyJsonSchema, type PolicyDocument } from './document.js';
+export { explainGiven, type GivenExplanation, type GivenTexts } from './explain-given.js';
 export { explainTransaction, type Explanation } from './explain.js';
+export { formatPolicy, type FormatResult } from './format.js';
 export { decideTransaction, judgeConnect, judgeHelo, judgeMail, judgeNotice, judgeRecipient } from './judge.js';
 export { checkListEntry, type ListEntryResult } from './list-entry.js';
 export { renderVocabulary } from './render-vocabulary.js';
+export { runInvariants, type InvariantResult } from './run-invariants.js';
 export { runTests, type TestResult } from './run-tests.js';
 export { buildManagedList } from './sets/managed-list.js';
 export { createSnapshot, type Snapshot, type SnapshotOptions } from './snapshot.js';

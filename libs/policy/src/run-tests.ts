@@ -22,7 +22,7 @@ export interface TestResult {
 }
 
 /** Managed lists have the members that the test gives them, else none; an unfilled recipient list knows everybody. */
-function testSnapshot(policy: CompiledPolicy, test: CompiledTest): Snapshot {
+export function testSnapshot(policy: CompiledPolicy, test: Pick<CompiledTest, 'lists'>): Snapshot {
   const lists = new Map<string, ManagedList>();
   for (const { name, type } of policy.managedLists) {
     lists.set(name, buildManagedList(type, name, 0, test.lists[name] ?? []));
@@ -37,7 +37,7 @@ function testSnapshot(policy: CompiledPolicy, test: CompiledTest): Snapshot {
 }
 
 /** Facts that belong to the recipient; the others are the transaction's. */
-function splitFacts(facts: Facts): { readonly shared: Facts; readonly own: Facts | undefined } {
+export function splitFacts(facts: Facts): { readonly shared: Facts; readonly own: Facts | undefined } {
   const own: Record<string, Facts[string]> = {};
   const shared: Record<string, Facts[string]> = {};
   for (const [name, value] of Object.entries(facts)) {

@@ -28,8 +28,9 @@ interface PublishAnswer {
   readonly findings: readonly ShownFinding[];
 }
 
-export function policyCommands(program: Command, context: CommandContext): void {
-  const policy = program.command('policy').description('check, publish, read and roll back the policy');
+/** The group, for those who add to it. */
+export function policyCommands(program: Command, context: CommandContext): Command {
+  const policy = program.command('policy').description('check, try, publish, read and roll back the policy');
   policy
     .command('check')
     .argument('<file...>', 'policy files, YAML or JSON; `-` is standard input')
@@ -60,6 +61,7 @@ export function policyCommands(program: Command, context: CommandContext): void 
     .description('make an existing revision the live one again')
     .option('--reason <text>', 'why, kept with the release')
     .action((revision: number, options: { reason?: string }) => rollback(context, revision, options.reason));
+  return policy;
 }
 
 async function checkFiles(context: CommandContext, files: readonly string[], quiet: boolean): Promise<void> {

@@ -2,7 +2,7 @@ import { Option, type Command } from 'commander';
 import { show, type CommandContext } from '../context.js';
 import { pointInTime, wholeNumber } from '../options.js';
 import { collect } from '../pages.js';
-import { cell, fields, shortTime, table } from '../text.js';
+import { cell, fields, safe, shortTime, table } from '../text.js';
 
 interface SearchOptions {
   readonly since?: string;
@@ -49,6 +49,13 @@ interface RecipientStory {
   readonly state: string;
   readonly nextAttemptAt?: string;
   readonly attempts: readonly AttemptRow[];
+}
+
+interface ExplanationAnswer {
+  readonly transaction: string;
+  readonly decidedBy: { readonly policy: string; readonly revision: number };
+  readonly client: string;
+  readonly text: readonly string[];
 }
 
 interface TransactionStory {
@@ -104,6 +111,11 @@ export function transactionCommands(program: Command, context: CommandContext): 
     .argument('<id>', '`txn_…`, or the trace from a reply')
     .description('tell the whole story of a transaction')
     .action((id: string) => tell(context, id));
+  tx.command('explain')
+    .argument('<id>', '`txn_…`, or the trace from a reply')
+    .description('tell step by step why a transaction was decided as it was')
+    .option('--against <revision>', 'judge it by this revision of the policy instead', wholeNumber)
+    .action((id: string, options: { against?: number }) => explain(context, id, options.against));
 }
 
 async function search(context: CommandContext, options: SearchOptions): Promise<void> {
@@ -150,6 +162,22 @@ async function tell(context: CommandContext, id: string): Promise<void> {
   show(context, story, () => [
     ...fields(heading(story)),
     ...story.recipients.flatMap((recipient) => ['', ...recipientLines(recipient)]),
+  ]);
+}
+
+async function explain(context: CommandContext, id: string, against: number | undefined): Promise<void> {
+  const answer = await context.api().json<ExplanationAnswer>({
+    path: `/v1/transactions/${encodeURIComponent(id)}/explain`,
+    query: { againstRevision: against === undefined ? undefined : String(against) },
+  });
+  show(context, answer, () => [
+    ...fields([
+      ['transaction', answer.transaction],
+      ['judged by', `${answer.decidedBy.policy}, revision ${answer.decidedBy.revision}`],
+      ['client', answer.client],
+    ]),
+    '',
+    ...answer.text.map(safe),
   ]);
 }
 

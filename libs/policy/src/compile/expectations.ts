@@ -151,7 +151,8 @@ function compileFact(
   return parsed;
 }
 
-function parseGiven(fact: FactDefinition, value: string): FactValue | undefined {
+/** The value of a fact from text; undefined when it is none. */
+export function parseGiven(fact: FactDefinition, value: string): FactValue | undefined {
   switch (fact.type) {
     case 'network': {
       const ip = parseIp(value);

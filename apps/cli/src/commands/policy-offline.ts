@@ -1,0 +1,175 @@
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import type { Finding } from '#policy';
+import { show, type CommandContext } from '../context.js';
+import { CommandError, EXIT } from '../failure.js';
+import { findingLines } from '../findings.js';
+import { fields, safe } from '../text.js';
+
+type Pair = readonly [name: string, text: string];
+
+interface ExplainOptions {
+  readonly given: readonly Pair[];
+  readonly member?: readonly Pair[];
+}
+
+interface FormatOptions {
+  readonly write?: true;
+  readonly check?: true;
+}
+
+/** What needs only files, no server. The compiler is loaded when one of them runs. */
+export function offlinePolicyCommands(policy: Command, context: CommandContext): void {
+  policy
+    .command('test')
+    .argument('<file...>', 'policy files, YAML or JSON; `-` is standard input')
+    .description("run the policies' tests and invariants, without a server")
+    .action((files: string[]) => testFiles(context, files));
+  policy
+    .command('explain')
+    .argument('<file>', 'policy file, YAML or JSON; `-` is standard input')
+    .description('tell what a policy says to a transaction, and why, without a server')
+    .requiredOption('--given <facts>', '`listener=mx,ip=203.0.113.9,sender=a@x.example,…`; repeatable', factPairs)
+    .option('--member <list=value>', 'a member of a managed list, which else has none; repeatable', memberPair)
+    .action((file: string, options: ExplainOptions) => explainFile(context, file, options));
+  policy
+    .command('fmt')
+    .argument('<file...>', 'policy files, YAML or JSON; `-` is standard input')
+    .description('lay a policy out in one way, comments kept')
+    .option('--write', 'change the files')
+    .addOption(new Option('--check', 'only say which files would change').conflicts('write'))
+    .action((files: string[], options: FormatOptions) => formatFiles(context, files, options));
+}
+
+function pair(text: string): Pair {
+  const at = text.indexOf('=');
+  if (at < 1) throw new InvalidArgumentError(`expected \`name=value\`, not \`${text}\``);
+  return [text.slice(0, at).trim(), text.slice(at + 1).trim()];
+}
+
+/** Commas also stand in quoted local parts: only one that a name follows ends a value. */
+function factPairs(text: string, before: readonly Pair[] = []): readonly Pair[] {
+  return [...before, ...text.split(/,(?=\s*[a-z][a-z.-]*=)/u).map(pair)];
+}
+
+function memberPair(text: string, before: readonly Pair[] = []): readonly Pair[] {
+  return [...before, pair(text)];
+}
+
+interface TestedFile {
+  readonly file: string;
+  readonly ok: boolean;
+  readonly findings: readonly Finding[];
+  readonly tests: readonly { name: string; passed: boolean; message: string; explanation: readonly string[] }[];
+  readonly invariants: readonly { name: string; result: string; message: string }[];
+}
+
+async function testFiles(context: CommandContext, files: readonly string[]): Promise<void> {
+  const { compile, runInvariants, runTests } = await import('#policy');
+  const results = files.map((file) => {
+    const text = context.read(file);
+    const result = compile(text);
+    if (!result.ok) return { text, file, ok: false, findings: result.findings, tests: [], invariants: [] };
+    const tests = runTests(result.policy).map(({ name, passed, message, explanation }) => ({
+      name,
+      passed,
+      message,
+      explanation: passed ? [] : explanation,
+    }));
+    const invariants = runInvariants(result.policy).map(({ name, result, message }) => ({ name, result, message }));
+    const ok = tests.every(({ passed }) => passed) && invariants.every(({ result }) => result !== 'broken');
+    return { text, file, ok, findings: [], tests, invariants };
+  });
+  show(
+    context,
+    results.map(({ text: _text, ...answer }) => answer),
+    () => results.flatMap((result) => testedLines(result, result.text)),
+  );
+  const failed = results.filter(({ ok }) => !ok).map(({ file }) => file);
+  if (failed.length > 0) throw new CommandError(EXIT.refused, `failed: ${failed.join(', ')}`, [], null);
+}
+
+const INVARIANT_MARKS: Readonly<Record<string, string>> = { holds: 'ok', broken: 'FAIL', 'not-proven': 'open' };
+
+function testedLines({ file, findings, tests, invariants }: TestedFile, text: string): readonly string[] {
+  if (findings.length > 0) return findings.flatMap((finding) => findingLines(finding, { text, file }));
+  const passed = tests.filter((test) => test.passed).length;
+  const held = invariants.filter(({ result }) => result === 'holds').length;
+  return [
+    ...tests.flatMap(({ name, passed: good, message, explanation }) => [
+      line(good ? 'ok' : 'FAIL', name),
+      ...(good ? [] : [message, ...explanation].map((each) => line('', each))),
+    ]),
+    ...invariants.flatMap(({ name, result, message }) => [
+      line(INVARIANT_MARKS[result] ?? result, `invariant: ${name}`),
+      ...(message === '' ? [] : [line('', message)]),
+    ]),
+    safe(`${file}: ${passed} of ${tests.length} tests passed, ${held} of ${invariants.length} invariants hold`),
+  ];
+}
+
+function line(mark: string, text: string): string {
+  return `  ${mark.padEnd(4)}  ${safe(text)}`;
+}
+
+async function explainFile(context: CommandContext, file: string, options: ExplainOptions): Promise<void> {
+  const { compile, explainGiven } = await import('#policy');
+  const text = context.read(file);
+  const result = compile(text);
+  if (!result.ok) throw refused(context, file, text, result.findings);
+  const given = explainGiven(result.policy, { facts: options.given, members: options.member ?? [] });
+  if (!given.ok) throw new CommandError(EXIT.refused, given.messages[0] ?? '', given.messages.slice(1));
+  const { decision, steps, recipientSteps, lines } = given.explanation;
+  const [recipient] = decision.recipients;
+  const { verdict, by, reply, client, tags } = recipient ?? decision.mail;
+  const said = {
+    verdict,
+    by,
+    ...(reply !== undefined && { reply: `${reply.code} ${reply.enhanced} ${reply.text}` }),
+    client,
+    tags,
+    ...(recipient !== undefined && { recipient: recipient.recipient }),
+    ...(recipient?.route !== undefined && { route: recipient.route }),
+  };
+  show(context, { ...said, given: given.facts, steps: [...steps, ...recipientSteps.flat()], text: lines }, () => [
+    ...fields(Object.entries(said)),
+    '',
+    ...lines.map(safe),
+  ]);
+}
+
+/** As `check` tells it. */
+function refused(context: CommandContext, file: string, text: string, findings: readonly Finding[]): CommandError {
+  const problem = [{ file, ok: false, findings }];
+  if (!context.json()) context.terminal.err(findings.flatMap((finding) => findingLines(finding, { text, file })));
+  return new CommandError(EXIT.refused, `refused: ${file}`, [], problem);
+}
+
+async function formatFiles(context: CommandContext, files: readonly string[], options: FormatOptions): Promise<void> {
+  const onlyShow = options.write !== true && options.check !== true;
+  if (onlyShow && files.length > 1) throw new CommandError(EXIT.usage, 'several files: add --write or --check');
+  if (options.write === true && files.includes('-')) {
+    throw new CommandError(EXIT.usage, '--write needs files, not standard input');
+  }
+  const { formatPolicy } = await import('#policy');
+  // All are read before any is changed.
+  const results = files.map((file) => {
+    const text = context.read(file);
+    return { file, text, result: formatPolicy(text) };
+  });
+  for (const { file, text, result } of results) {
+    if (!result.ok) throw refused(context, file, text, result.findings);
+  }
+  const laidOut = results.map(({ file, text, result }) => {
+    const formatted = result.ok ? result.text : text;
+    return { file, changed: formatted !== text, text: formatted };
+  });
+  const changed = laidOut.filter((each) => each.changed);
+  if (options.write === true) for (const { file, text } of changed) context.write(file, text);
+  const answer = laidOut.map(({ text, ...each }) => (onlyShow ? { ...each, text } : each));
+  if (context.json()) show(context, answer, () => []);
+  else if (onlyShow) context.terminal.raw(laidOut.map(({ text }) => text).join(''));
+  else context.terminal.out(changed.map(({ file }) => safe(file)));
+  if (options.check === true && changed.length > 0) {
+    throw new CommandError(EXIT.refused, `not laid out: ${changed.map(({ file }) => file).join(', ')}`, [], null);
+  }
+}
