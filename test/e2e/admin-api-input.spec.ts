@@ -197,6 +197,7 @@ describe('without a database', () => {
       ]) {
         const answer = await ask(path);
         expectProblem(answer, 503, 'database-unavailable');
+        expect(answer.body.detail).toBe('the database does not answer at the moment');
         expect(answer.headers.get('retry-after')).toBe('1');
       }
       expect((await ask('/healthz')).status).toBe(200);

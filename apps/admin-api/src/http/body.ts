@@ -4,10 +4,10 @@ import { Problem } from './problem.js';
 import { contextOf } from './request-context.js';
 
 /** Bodies other than policies are small objects. */
-export const MAX_JSON_BYTES = 64 * 1024;
+const MAX_JSON_BYTES = 64 * 1024;
 
 const JSON_TYPES = ['application/json', 'application/*+json'];
-export const YAML_TYPES = ['application/yaml', 'application/x-yaml', 'text/yaml', 'text/x-yaml'];
+const YAML_TYPES = ['application/yaml', 'application/x-yaml', 'text/yaml', 'text/x-yaml'];
 
 /** True for the resources whose body is a policy: text, kept as it was written. */
 function takesPolicy(path: string): boolean {

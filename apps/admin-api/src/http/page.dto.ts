@@ -2,7 +2,8 @@ import { ApiPropertyOptional } from '@nestjs/swagger';
 import { Type } from 'class-transformer';
 import { IsInt, IsOptional, IsString, Max, MaxLength, Min } from 'class-validator';
 
-export const MAX_PAGE = 500;
+const MAX_PAGE = 500;
+const LIMIT = { message: `limit must be a whole number from 1 to ${String(MAX_PAGE)}` };
 
 /** Which part of a long list is asked for. */
 export class PageQuery {
@@ -15,9 +16,9 @@ export class PageQuery {
   })
   @IsOptional()
   @Type(() => Number)
-  @IsInt()
-  @Min(1)
-  @Max(MAX_PAGE)
+  @IsInt(LIMIT)
+  @Min(1, LIMIT)
+  @Max(MAX_PAGE, LIMIT)
   limit = 100;
 
   @ApiPropertyOptional({

@@ -25,7 +25,7 @@ export class ProblemFilter implements ExceptionFilter {
     const request = host.switchToHttp().getRequest<Request>();
     const response = host.switchToHttp().getResponse<Response>();
     const trace = requestTrace(request);
-    const problem = problemOf(error);
+    const problem = problemOf(error, request.method);
     if (problem.status >= 500) this.logger.error({ err: error, trace, path: request.path }, problem.detail);
     if (response.headersSent) {
       response.destroy();
@@ -36,9 +36,9 @@ export class ProblemFilter implements ExceptionFilter {
   }
 }
 
-function problemOf(error: unknown): Problem {
+function problemOf(error: unknown, method: string): Problem {
   if (error instanceof Problem) return error;
-  if (error instanceof OperationalError) return databaseProblem(error);
+  if (error instanceof OperationalError) return databaseProblem(error, method);
   if (error instanceof URIError) return new Problem('invalid-request', 'the address has a malformed `%` escape');
   const status = statusOf(error);
   if (status === 404) return new Problem('not-found', 'there is nothing at this address');
@@ -47,11 +47,11 @@ function problemOf(error: unknown): Problem {
   return new Problem('internal', 'an unexpected fault; the log of the admin API has it under this trace');
 }
 
-function databaseProblem(error: OperationalError): Problem {
+function databaseProblem(error: OperationalError, method: string): Problem {
   if (error.code === 'data-refused') {
     return new Problem('invalid-request', 'a value has a character that cannot be kept, such as NUL');
   }
-  const unsure = error.outcomeKnown ? '' : '; it is not known whether a change was made';
+  const unsure = error.outcomeKnown || method === 'GET' ? '' : '; it is not known whether a change was made';
   return new Problem('database-unavailable', `the database does not answer at the moment${unsure}`, [], {
     'Retry-After': '1',
   });
