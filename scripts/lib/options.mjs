@@ -31,7 +31,8 @@ instead of the embedded one), GATEWAY_HOSTNAME (name in the greeting), ADMIN_API
 export function readOptions(argv, env, root) {
   const values = parse(argv);
   const { json = false, help = false } = values;
-  const dataDir = resolve(values['data-dir'] ?? env.POSTERN_DATA_DIR ?? join(root, 'data'));
+  if (values['data-dir'] === '') throw new Failure('--data-dir: expected the path of a directory');
+  const dataDir = resolve((values['data-dir'] ?? env.POSTERN_DATA_DIR) || join(root, 'data'));
   const policy = resolve(values.policy ?? join(root, 'examples/policies/first-start/policy.yaml'));
   const publish = values.publish === undefined ? undefined : resolve(values.publish);
   for (const [name, file] of Object.entries({ policy: values.policy && policy, publish })) {

@@ -23,6 +23,9 @@ const POSTGRES_BACK_OFF_MS = 1_000;
 const SLOW_SETUP_MS = 4_000;
 const ROTATE_EVERY_MS = 60_000;
 
+/** The variable a fault is about; both processes read some of them. */
+const nameIn = (fault) => fault.split('`')[1];
+
 export class Supervisor {
   #postgres;
   #gateway;
@@ -164,7 +167,9 @@ export class Supervisor {
     const gateway = readGatewayConfig(env);
     const api = readConfig(env);
     if (gateway.ok && api.ok) return;
-    throw new Failure(`wrong settings: ${[...(gateway.faults ?? []), ...(api.ok ? [] : [api.message])].join('; ')}`);
+    const told = gateway.faults ?? [];
+    const more = api.ok ? [] : api.faults.filter((fault) => !told.some((other) => nameIn(other) === nameIn(fault)));
+    throw new Failure(`wrong settings: ${[...told, ...more].join('; ')}`);
   }
 
   #built(module) {

@@ -216,7 +216,17 @@ describe('npm start refuses', () => {
     expect(said).toMatch(/unknown option `--jsn`; expected --json/);
   });
 
+  it('a data directory without a name', async () => {
+    const child = spawn(process.execPath, [join(project, 'scripts/start.mjs'), '--data-dir', ''], { stdio: 'pipe' });
+    let said = '';
+    child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
+    const [code] = (await once(child, 'close')) as [number];
+    expect({ code, said }).toEqual({ code: 1, said: expect.stringContaining('--data-dir: expected the path') });
+  });
+
   it('a wrong environment variable, by name, without its value', async () => {
+    const url = await refused('variable', { env: { DATABASE_URL: 'mysql://hidden' } });
+    expect(url.match(/`DATABASE_URL`/g)).toHaveLength(1);
     expect(await refused('variable', { env: { GATEWAY_LOG_LEVEL: 'chatty-secret' } })).toMatch(
       /GATEWAY_LOG_LEVEL.*expected/,
     );

@@ -36,7 +36,7 @@ describe('the environment of the admin API', () => {
     [{ ADMIN_API_PROT: 'hidden' }, 'ADMIN_API_PROT', 'ADMIN_API_PORT'],
   ])('%j: the message names variable and expectation, never the value', (env, name, expectation) => {
     const result = readConfig({ ...GOOD, ...env });
-    const message = result.ok ? '' : result.message;
+    const message = result.ok ? '' : result.faults.join('; ');
     expect(message).toContain(`\`${name}\``);
     expect(message).toContain(expectation);
     expect(message).not.toContain('hidden');
@@ -46,7 +46,7 @@ describe('the environment of the admin API', () => {
     const result = readConfig({ ADMIN_API_PORT: 'x' });
     expect(result).toMatchObject({ ok: false });
     for (const name of ['DATABASE_URL', 'POSTERN_DATA_DIR', 'ADMIN_API_PORT']) {
-      expect(result.ok ? '' : result.message).toContain(name);
+      expect(result.ok ? '' : result.faults.join('; ')).toContain(name);
     }
   });
 

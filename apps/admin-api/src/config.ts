@@ -40,7 +40,7 @@ export interface AdminApiConfig {
 }
 
 export type ConfigResult =
-  { readonly ok: true; readonly config: AdminApiConfig } | { readonly ok: false; readonly message: string };
+  { readonly ok: true; readonly config: AdminApiConfig } | { readonly ok: false; readonly faults: readonly string[] };
 
 export function readConfig(environment: Readonly<Record<string, string | undefined>>): ConfigResult {
   const known = Object.keys(ENVIRONMENT.shape);
@@ -52,7 +52,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   const given = Object.fromEntries(known.flatMap((name) => (environment[name] ? [[name, environment[name]]] : [])));
   const read = ENVIRONMENT.safeParse(given);
   if (!read.success) faults.push(...read.error.issues.map((issue) => `\`${issue.path.join('.')}\`: ${issue.message}`));
-  if (!read.success || faults.length > 0) return { ok: false, message: faults.join('; ') };
+  if (!read.success || faults.length > 0) return { ok: false, faults };
   const env = read.data;
   const config: AdminApiConfig = {
     databaseUrl: env.DATABASE_URL,

@@ -13,7 +13,7 @@ const REQUEST_TIMEOUT_MS = 60_000;
 
 async function main(): Promise<void> {
   const read = readConfig(process.env);
-  if (!read.ok) return endAsMisconfigured(`the admin API cannot start: ${read.message}`);
+  if (!read.ok) return endAsMisconfigured(`the admin API cannot start: ${read.faults.join('; ')}`);
   const { config } = read;
   const logger = createLogger(config.logLevel, 'admin-api');
   const database = new DatabaseAccess();

@@ -18,7 +18,7 @@ const DATABASE_DEADLINE_MS = 30_000;
  */
 async function main(): Promise<void> {
   const read = readConfig(process.env);
-  if (!read.ok) return endAsMisconfigured(`Postern cannot start: ${read.message}`);
+  if (!read.ok) return endAsMisconfigured(`Postern cannot start: ${read.faults.join('; ')}`);
   const logger = createLogger(read.config.logLevel, 'setup');
   const access = new DatabaseAccess();
   try {
