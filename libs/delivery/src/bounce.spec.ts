@@ -31,11 +31,11 @@ describe('a bounce', () => {
     expect(parts.length).toBe(5);
     expect(parts[0]).toContain('Auto-Submitted: auto-replied\r\n');
     expect(parts[0]).toContain('To: <ann@here.test>\r\n');
-    expect(parts[0]).toContain('Date: Fri, 02 Jan 1970 00:00:00 +0000\r\n');
+    expect(parts[0]).toContain('Date: Fri, 2 Jan 1970 00:00:00 +0000\r\n');
     expect(parts[0]).toMatch(/Content-Type: multipart\/report; report-type=delivery-status;\r\n\tboundary="=_0190-n"/);
     expect(parts[1]).toContain('mx.there.test said: 550 5.1.1 no such user');
     expect(parts[2]).toContain(
-      'Reporting-MTA: dns; gw.test\r\nX-Postern-Message: 01M824ABZ2E289X46AJP4DB2SV\r\nArrival-Date: Thu, 01 Jan 1970 00:00:00 +0000\r\n\r\nFinal-Recipient: rfc822; bob@there.test\r\nAction: failed\r\nStatus: 5.1.1\r\nRemote-MTA: dns; mx.there.test\r\nDiagnostic-Code: smtp; 550 5.1.1 no such user\r\nLast-Attempt-Date:',
+      'Reporting-MTA: dns; gw.test\r\nX-Postern-Message: 01M824ABZ2E289X46AJP4DB2SV\r\nArrival-Date: Thu, 1 Jan 1970 00:00:00 +0000\r\n\r\nFinal-Recipient: rfc822; bob@there.test\r\nAction: failed\r\nStatus: 5.1.1\r\nRemote-MTA: dns; mx.there.test\r\nDiagnostic-Code: smtp; 550 5.1.1 no such user\r\nLast-Attempt-Date:',
     );
     expect(parts[3]).toBe('Content-Type: text/rfc822-headers\r\n\r\nSubject: x\r\nFrom: ann@here.test');
     expect(parts[4]).toBe('--');

@@ -6,6 +6,7 @@
  * Known gaps: no RET, ENVID, ORCPT or delay notices yet; addresses that are not ASCII are shown with `?`.
  */
 import { traceOf } from '#audit';
+import { mailDate } from '#smtp-core';
 import { headerOf, quotedPrintable, needsQuoting } from './bounce-header.js';
 
 export interface BouncedRecipient {
@@ -143,9 +144,4 @@ function fold(line: string, indent: string): string[] {
     } else current += ` ${word}`;
   }
   return [...lines, current];
-}
-
-/** RFC 5322 s3.3, in UTC. */
-export function mailDate(ms: number): string {
-  return new Date(ms).toUTCString().replace('GMT', '+0000');
 }

@@ -1,6 +1,6 @@
 export { limitText, outcomeOf, replyText } from './attempt-outcome.js';
 export type { AttemptAnswer, AttemptFault, AttemptOutcome, AttemptStage } from './attempt-outcome.js';
-export { buildBounce, mailDate } from './bounce.js';
+export { buildBounce } from './bounce.js';
 export type { BouncedRecipient, BounceInput } from './bounce.js';
 export { findNextHops } from './next-hop.js';
 export type { NextHops } from './next-hop.js';
@@ -8,5 +8,4 @@ export type * from './ports.js';
 export { RelayWorker } from './relay-worker.js';
 export type { RelayFigures, RelayOptions, RelayPorts } from './relay-worker.js';
 export { nextAttemptAtMs, retryDelayMs } from './retry-schedule.js';
-export { DEFAULT_MAX_CONNECTIONS, DEFAULT_RETRY } from './route.js';
 export type { FileRoute, RetryProfile, RouteDefinition, RouteHost, SmtpRoute } from './route.js';

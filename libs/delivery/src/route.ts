@@ -48,8 +48,6 @@ export type FileRoute = RouteBase & {
 
 export type RouteDefinition = SmtpRoute | FileRoute;
 
-export const DEFAULT_MAX_CONNECTIONS = 20;
-
 /** Five days in all, as RFC 5321 s4.5.4.1 advises. */
 export const DEFAULT_RETRY: RetryProfile = {
   firstMs: 300_000,
