@@ -11,6 +11,7 @@ import { open, unlink, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ContentSource } from '#delivery';
 import type { ContentSink } from '#smtp-net';
+import { syncDirectory } from '../sync-directory.js';
 import type { MemoryBudget } from './memory-budget.js';
 
 export interface ContentBufferOptions {
@@ -155,14 +156,5 @@ export class ContentBuffer implements ContentSink {
     } catch {
       // The sweeper removes what could not be removed here; the message was never acknowledged.
     }
-  }
-}
-
-async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }

@@ -10,6 +10,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
 import type { AttemptAnswer, FileDelivery, FileStore } from '#delivery';
+import { syncDirectory } from '../sync-directory.js';
 
 type Written = Awaited<ReturnType<FileStore['deliver']>>[number];
 
@@ -117,15 +118,6 @@ async function copySpool(file: FileHandle, header: Uint8Array, spoolFile: string
 function traceHeader(sender: string, recipients: FileDelivery['recipients']): Uint8Array {
   const lines = [`Return-Path: <${sender}>`, ...recipients.map(({ address }) => `Delivered-To: ${address}`)];
   return Buffer.from(lines.map((line) => `${line.replace(/[\u0000-\u001f\u007f]/g, '?')}\r\n`).join(''));
-}
-
-async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 function failed(path: string, error: unknown): Written {
