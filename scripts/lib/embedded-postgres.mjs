@@ -37,7 +37,7 @@ const SETTINGS = {
 
 /**
  * @param {{ dataDir: string, log?: (line: string) => void, settings?: Record<string, string> }} options
- *   `settings` are server settings that replace ours; tests pass `{ fsync: 'off' }`
+ *   `settings` are server settings that replace ours; `{ fsync: 'off' }` makes one that the product refuses
  * @returns {Promise<{ url: string, pid: number, reused: boolean, cluster: string,
  *   exited: Promise<void>, stop: (options?: { immediate?: boolean }) => Promise<void> }>}
  */

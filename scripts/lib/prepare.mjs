@@ -53,7 +53,7 @@ const digestOf = (file) => createHash('sha256').update(readFileSync(file)).diges
 const textOf = (file) => (existsSync(file) ? readFileSync(file, 'utf8') : undefined);
 
 /** By our mark when there is one; after an `npm install` by hand, by npm's own record of what it installed. */
-export function isInstalled(root) {
+function isInstalled(root) {
   const lockfile = join(root, 'package-lock.json');
   const mark = textOf(join(root, 'node_modules/.postern-installed'));
   if (mark === digestOf(lockfile)) return true;
@@ -72,7 +72,7 @@ async function install(root, { log, signal }) {
   writeFileSync(mark, digestOf(join(root, 'package-lock.json')));
 }
 
-export const isBuilt = (root) => textOf(join(root, 'dist/.sources-digest')) === sourcesDigest(root);
+const isBuilt = (root) => textOf(join(root, 'dist/.sources-digest')) === sourcesDigest(root);
 
 function sourcesDigest(root) {
   const hash = createHash('sha256');
@@ -104,7 +104,7 @@ async function build(root, { log, signal }) {
 }
 
 /** What tools say goes to stderr: stdout belongs to `--json`. */
-export function runTool([program, ...args], { root, signal, failure }) {
+function runTool([program, ...args], { root, signal, failure }) {
   return new Promise((done, fail) => {
     const child = spawn(program, args, { cwd: root, stdio: ['ignore', 2, 2], signal });
     child.once('error', (error) =>

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { waitFor } from './wait.js';
 
 /** Names of the messages, sorted; empty when the Maildir does not exist yet. */
-export function listMaildir(folder: string): string[] {
+function listMaildir(folder: string): string[] {
   return ['new', 'cur']
     .map((part) => join(folder, part))
     .filter((part) => existsSync(part))

@@ -60,7 +60,7 @@ export function largeMessage(sizeBytes: number): Buffer {
 }
 
 /** What a client sends for a content: SMTP has no content that does not end with CRLF, except the empty one. */
-export function asTransmitted(content: Buffer): Buffer {
+function asTransmitted(content: Buffer): Buffer {
   const complete = content.length === 0 || content.subarray(-2).equals(Buffer.from('\r\n'));
   return complete ? content : Buffer.concat([content, Buffer.from('\r\n')]);
 }

@@ -35,7 +35,7 @@ export interface TestServer {
 }
 
 /** The server of this test run; set by the global set-up. */
-export function serverUrl(): string {
+function serverUrl(): string {
   const url = process.env['TEST_DATABASE_URL'];
   if (url === undefined)
     throw new Error('TEST_DATABASE_URL is not set; run the specs through Jest and its global set-up');

@@ -48,7 +48,7 @@ export function readTranscripts(folder: string): readonly Transcript[] {
 }
 
 /** Throws with file and line when the text does not follow the grammar. */
-export function parseTranscript(text: string, file: string): Transcript {
+function parseTranscript(text: string, file: string): Transcript {
   const steps: Step[] = [];
   const answers: ScriptedAnswer[] = [];
   const directives = new Map<string, string>();

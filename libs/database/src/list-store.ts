@@ -10,7 +10,7 @@ import { inTransaction, query } from './connections.js';
 import { newId } from './new-id.js';
 import type { ListChange, ListEntry, Page } from './types.js';
 
-export const LIST_CHANNEL = 'list_changed';
+const LIST_CHANNEL = 'list_changed';
 /** Above this, a change set is one audit event with a count; `list_change` has every value in any case. */
 const MOST_EVENTS = 20;
 /** More changes than this are slower than loading the list anew. */

@@ -45,7 +45,7 @@ export class Partitions {
   }
 }
 
-export function partitionName(table: string, day: number): string {
+function partitionName(table: string, day: number): string {
   return `${table}_${new Date(day * DAY_MS).toISOString().slice(0, 10).replaceAll('-', '')}`;
 }
 

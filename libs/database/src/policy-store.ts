@@ -10,7 +10,7 @@ import { newId } from './new-id.js';
 import type { Orm, OrmSession } from './orm.js';
 import type { LivePolicy, Page, PolicyRelease, PolicyRevision } from './types.js';
 
-export const POLICY_CHANNEL = 'policy_published';
+const POLICY_CHANNEL = 'policy_published';
 const MAIN = 'main';
 const NEWEST = 2_147_483_647;
 

@@ -17,7 +17,7 @@ export type Conditions = Record<string, Operand | undefined>;
 export type GivenValue = Scalar | Scalar[] | Record<string, string[]>;
 
 /** What to say to somebody who wrote something else. */
-export function expectedOperand(fact: FactDefinition): string {
+function expectedOperand(fact: FactDefinition): string {
   const kinds: Record<FactDefinition['type'], string> = {
     network: 'the name of a network list, or a network such as `192.0.2.0/24`',
     domain: 'the name of a domain list, or a domain such as `example.com` or `.example.com`',

@@ -102,7 +102,7 @@ export function allHold(scope: Scope, conditions: readonly Condition[]): Tri {
 }
 
 /** One is enough. Stops at the first that holds. */
-export function anyHolds(scope: Scope, conditions: readonly Condition[]): Tri {
+function anyHolds(scope: Scope, conditions: readonly Condition[]): Tri {
   let result: Tri = NO;
   for (const condition of conditions) {
     const one = evaluateCondition(scope, condition);

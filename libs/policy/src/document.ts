@@ -9,7 +9,7 @@ import { conditionsSchema, givenSchema, neverSchema, type Conditions, type Given
 import { ACL_PHASES, type AclPhase } from './vocabulary.js';
 import { DATE_PATTERN, DURATION_PATTERN, SIZE_PATTERN } from './values/units.js';
 
-export const NAME_PATTERN = /^(?=.*[a-z])[a-z0-9]+(?:-[a-z0-9]+)*$/;
+const NAME_PATTERN = /^(?=.*[a-z])[a-z0-9]+(?:-[a-z0-9]+)*$/;
 const NAME_EXPECTED = 'a name in lower-case letters, digits and hyphens';
 
 const text = (expected: string, max = 500): z.ZodString =>

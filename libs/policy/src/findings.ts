@@ -16,7 +16,7 @@ export function joinPointer(base: string, ...segments: readonly (string | number
   );
 }
 
-export function parentPointer(pointer: string): string {
+function parentPointer(pointer: string): string {
   return pointer.slice(0, Math.max(0, pointer.lastIndexOf('/')));
 }
 

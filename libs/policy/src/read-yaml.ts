@@ -22,7 +22,7 @@ export type ReadResult =
   | { readonly ok: true; readonly value: unknown; readonly locate: Locate }
   | { readonly ok: false; readonly findings: readonly Finding[] };
 
-export const MAX_POLICY_CHARACTERS = 16 * 1024 * 1024;
+const MAX_POLICY_CHARACTERS = 16 * 1024 * 1024;
 const MAX_DEPTH = 32;
 const MAX_SYNTAX_FINDINGS = 20;
 

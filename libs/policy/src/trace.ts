@@ -35,7 +35,7 @@ export interface Step {
 
 const RESULTS: Readonly<Record<Tri, StepResult>> = { 0: 'no', 1: 'yes', 2: 'unknown' };
 
-export function stepResult(value: Tri): StepResult {
+function stepResult(value: Tri): StepResult {
   return RESULTS[value];
 }
 

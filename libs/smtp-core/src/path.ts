@@ -25,8 +25,8 @@ export interface PathOptions {
   readonly smtpUtf8?: boolean;
 }
 
-export const MAX_LOCAL_PART_OCTETS = 64;
-export const MAX_PATH_OCTETS = 256;
+const MAX_LOCAL_PART_OCTETS = 64;
+const MAX_PATH_OCTETS = 256;
 
 const ATEXT = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]";
 const DOT_STRING = new RegExp(`^${ATEXT}+(?:\\.${ATEXT}+)*$`);

@@ -19,7 +19,7 @@ export interface LoadedPolicy {
   readonly compiledAt: string;
 }
 
-export function livePolicy(loaded: LoadedPolicy): LivePolicy {
+function livePolicy(loaded: LoadedPolicy): LivePolicy {
   const lists: Record<string, number> = {};
   for (const [name, list] of loaded.lists) lists[name] = list.revision;
   return {

@@ -4,7 +4,7 @@ import type { RouteDefinition } from '#delivery';
 import type { RouteDefinition as PolicyRoute } from '#policy';
 
 /** `mailDir` is where relative directories of file routes lie: `<data directory>/mail`. */
-export function relayRoute(route: PolicyRoute, mailDir: string): RouteDefinition {
+function relayRoute(route: PolicyRoute, mailDir: string): RouteDefinition {
   const { firstMs, factor, longestMs, giveUpMs } = route.retry;
   const nextHostOn = route.kind !== 'file' && route.nextHostOn !== undefined ? { nextHostOn: route.nextHostOn } : {};
   const common = { retry: { firstMs, factor, longestMs, giveUpMs }, maxConnections: route.limits.connections };

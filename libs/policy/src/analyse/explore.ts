@@ -16,7 +16,7 @@ import { buildUniverse, placePoint, type Universe } from './universe.js';
 import type { FactPoint } from './fact-points.js';
 
 /** Decisions that are looked at; a policy with more is not proven, and that is said. */
-export const MAX_DECISIONS = 400_000;
+const MAX_DECISIONS = 400_000;
 
 interface Watched {
   readonly id: string;

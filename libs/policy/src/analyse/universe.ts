@@ -23,7 +23,7 @@ export interface Universe {
   readonly recipientCounts: readonly FactPoint[];
 }
 
-export function conditionsOf(policy: CompiledPolicy): readonly Condition[] {
+function conditionsOf(policy: CompiledPolicy): readonly Condition[] {
   const { clients, acl, routing, invariants } = policy.program;
   return [
     ...clients.flatMap((client) => client.match),

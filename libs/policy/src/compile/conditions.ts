@@ -45,7 +45,7 @@ function unwrap(operand: Operand, pointer: string): Plain {
 }
 
 /** How a condition reads in an explanation. */
-export function printOperand(operand: Operand): string {
+function printOperand(operand: Operand): string {
   if (Array.isArray(operand)) return `[${operand.map(String).join(', ')}]`;
   if (typeof operand !== 'object') return String(operand);
   const parts = Object.entries(operand).map(([key, value]) => `${key}: ${printOperand(value as Operand)}`);

@@ -20,7 +20,7 @@ export interface MemberRules {
   readonly literalsOnly?: boolean;
 }
 
-export function isListName(text: string): boolean {
+function isListName(text: string): boolean {
   return !LITERAL_MARK.test(text);
 }
 

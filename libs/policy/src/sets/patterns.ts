@@ -4,7 +4,7 @@
  */
 import { RE2JS, RE2Set } from 're2js';
 
-export const MAX_PATTERN_LENGTH = 500;
+const MAX_PATTERN_LENGTH = 500;
 export const MAX_PATTERNS = 1000;
 const MAX_SUBJECT_LENGTH = 2000;
 

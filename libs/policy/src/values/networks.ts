@@ -142,7 +142,7 @@ function inside(network: Network, outer: string): boolean {
  * Addresses that say nothing about who is there: private, loopback, link-local, shared (carrier) address space, and
  * their IPv6 kin. A container gateway or a proxy makes the whole world arrive from one of these.
  */
-export const LOCAL_NETWORKS = [
+const LOCAL_NETWORKS = [
   '10.0.0.0/8',
   '172.16.0.0/12',
   '192.168.0.0/16',

@@ -7,7 +7,7 @@ export type ReplyResult =
 
 const FORM = /^(\d{3}) (\d\.\d{1,3}\.\d{1,3}) (\S.*)$/;
 const PLACEHOLDER = /\{([^{}]*)\}/g;
-export const MAX_REPLY_TEXT = 300;
+const MAX_REPLY_TEXT = 300;
 
 export interface ReplyRules {
   readonly verb: 'reject' | 'defer';
