@@ -17,9 +17,12 @@ export function headerOf(head: Uint8Array): Buffer {
   return bytes.subarray(0, lastLine + 1);
 }
 
-/** 8-bit octets, controls and overlong lines may not stand in a 7-bit part. RFC 2045 s2.7. */
+const BARE_LINE_END = /\r(?!\n)|(?<!\r)\n/;
+
+/** 8-bit octets, controls, bare CR or LF and overlong lines may not stand in a 7-bit part. RFC 2045 s2.7. */
 export function needsQuoting(header: Buffer): boolean {
   const text = header.toString('latin1');
+  if (BARE_LINE_END.test(text)) return true;
   return /[^\t\r\n\u0020-\u007e]/.test(text) || text.split('\r\n').some((line) => line.length > MAX_PLAIN_LINE);
 }
 

@@ -57,6 +57,10 @@ describe('a bounce', () => {
     expect(Math.max(...long.split('\r\n').map((line) => line.length))).toBeLessThanOrEqual(998);
   });
 
+  it('quotes a header whose lines do not end in CR LF', () => {
+    expect(build({ head: Buffer.from('Subject: a\nX: b\r\n\r\n') })).toContain('\r\nSubject: a=0AX: b\r\n');
+  });
+
   it('never answers the null sender', () => {
     expect(() => build({ to: '' })).toThrow('null sender');
   });
