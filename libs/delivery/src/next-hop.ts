@@ -61,7 +61,7 @@ async function fromDomain(domain: string, port: number, ports: NextHopPorts): Pr
 }
 
 /** MX records → hosts in order of preference, those at or behind ourselves cut off. */
-export function planMx(
+function planMx(
   domain: string,
   answer: DnsAnswer<MxRecord>,
   isSelf: (host: string) => boolean,
