@@ -11,10 +11,12 @@ import { analyseClientOverlap } from './clients.js';
 import { analyseLists } from './lists.js';
 import { analyseRelay } from './relay.js';
 import { analyseRoutes } from './routes.js';
+import { analyseRules } from './rules.js';
 
 export function analyse(context: CompileContext, policy: CompiledPolicy, findings: Findings): void {
   analyseRelay(context, policy, findings);
   analyseClientOverlap(policy, findings);
   analyseRoutes(policy, findings);
+  if (context.complete) analyseRules(policy, findings); // two rules may differ in what was cut out
   analyseLists(context, policy, findings);
 }
