@@ -11,6 +11,9 @@ import { holdsWithin } from './processes.mjs';
 const SOURCES = ['apps', 'libs', 'migrations', 'bench'];
 const SETTINGS = ['package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json'];
 const SOMEBODY_ELSE_MS = 300_000;
+/** For npm to leave off; what it leaves half done is done again at the next start. */
+const TOOL_STOP_MS = 5_000;
+const OWN_SIGNAL_MS = 200;
 
 /**
  * @param {string} root the checkout
@@ -19,7 +22,7 @@ const SOMEBODY_ELSE_MS = 300_000;
 export async function prepare(root, { log, signal, compile = true }) {
   if (isInstalled(root) && (!compile || isBuilt(root))) return;
   // Two starts in one checkout must not install or compile over each other.
-  const lock = await takeLockWithin(join(root, '.prepare.lock'), log);
+  const lock = await takeLockWithin(join(root, '.prepare.lock'), { log, signal });
   try {
     if (!isInstalled(root)) await install(root, { log, signal });
     if (compile && !isBuilt(root)) await build(root, { log, signal });
@@ -28,7 +31,7 @@ export async function prepare(root, { log, signal, compile = true }) {
   }
 }
 
-async function takeLockWithin(file, log) {
+async function takeLockWithin(file, { log, signal }) {
   let lock;
   try {
     lock = takeLock(file);
@@ -41,9 +44,13 @@ async function takeLockWithin(file, log) {
   if (lock.heldBy !== undefined) log(`waiting for process ${lock.heldBy}, which prepares this checkout`);
   await holdsWithin(
     SOMEBODY_ELSE_MS,
-    () => (lock.heldBy === undefined ? true : (lock = takeLock(file)).heldBy === undefined),
+    () => lock.heldBy === undefined || signal?.aborted || (lock = takeLock(file)).heldBy === undefined,
     200,
   );
+  if (signal?.aborted) {
+    if (lock.heldBy === undefined) lock.release();
+    signal.throwIfAborted();
+  }
   if (lock.heldBy !== undefined) throw new Failure(`process ${lock.heldBy} still prepares this checkout (${file})`);
   return lock;
 }
@@ -103,14 +110,31 @@ async function build(root, { log, signal }) {
   writeFileSync(mark, digest);
 }
 
-/** What tools say goes to stderr: stdout belongs to `--json`. */
+/**
+ * What tools say goes to stderr: stdout belongs to `--json`. Ctrl-C reaches the tool as well as us, and may reach it
+ * first; it has ended before anything else happens, so that nobody writes to `node_modules` behind our back.
+ */
 function runTool([program, ...args], { root, signal, failure }) {
   return new Promise((done, fail) => {
-    const child = spawn(program, args, { cwd: root, stdio: ['ignore', 2, 2], signal });
-    child.once('error', (error) =>
-      fail(error.name === 'AbortError' ? error : new Failure(`${failure}: ${error.message}`)),
-    );
-    child.once('exit', (code) => (code === 0 ? done() : fail(new Failure(failure))));
+    const child = spawn(program, args, { cwd: root, stdio: ['ignore', 2, 2] });
+    let patience;
+    const stop = () => {
+      child.kill('SIGTERM');
+      patience = setTimeout(() => child.kill('SIGKILL'), TOOL_STOP_MS);
+    };
+    if (signal?.aborted) stop();
+    signal?.addEventListener('abort', stop, { once: true });
+    child.once('error', (error) => fail(new Failure(`${failure}: ${error.message}`)));
+    child.once('exit', (code, killedBy) => {
+      const tell = () => {
+        clearTimeout(patience);
+        signal?.removeEventListener('abort', stop);
+        if (signal?.aborted) fail(signal.reason);
+        else if (code === 0) done();
+        else fail(new Failure(failure));
+      };
+      setTimeout(tell, killedBy === null ? 0 : OWN_SIGNAL_MS);
+    });
   });
 }
 

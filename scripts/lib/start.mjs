@@ -9,6 +9,7 @@ import { prepare } from './prepare.mjs';
 import { Supervisor } from './supervisor.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
+const SAME_CTRL_C_MS = 500;
 
 /** Never rejects: what goes wrong is printed as a sentence and becomes the exit code. */
 export async function start(argv, env) {
@@ -56,11 +57,16 @@ async function run(supervisor, { options, stop, log }) {
   await stopped;
 }
 
-/** The first signal begins the stop; further ones change nothing, so that impatience never loses anything. */
+/**
+ * The first signal begins the stop; further ones change nothing, so that impatience never loses anything. One Ctrl-C comes
+ * twice: from the terminal, and from npm, which hands it on.
+ */
 function listenForSignals(stop, log) {
+  let toldAt = 0;
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     process.on(signal, () => {
-      log(stop.signal.aborted ? 'still stopping' : 'stopping');
+      if (Date.now() - toldAt > SAME_CTRL_C_MS) log(stop.signal.aborted ? 'still stopping' : 'stopping');
+      toldAt = Date.now();
       stop.abort();
     });
   }

@@ -1,12 +1,13 @@
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { chownSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chownSync, cpSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, connect, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { startEmbeddedPostgres } from '../../scripts/lib/embedded-postgres.mjs';
 import { reaches } from '../../scripts/lib/postgres-place.mjs';
-import { isAlive, listProcesses } from '../support/processes.js';
+import { isAlive, listProcesses, treeOf } from '../support/processes.js';
 import { launch, PROJECT, RunningPostern, startThatFails } from '../support/running-postern.js';
 import { testPolicy } from '../support/test-policy.js';
 import { waitFor } from '../support/wait.js';
@@ -105,6 +106,27 @@ describe('npm start', () => {
       expect({ signal, code: npm.exitCode, left: leftovers('npm') }).toEqual({ signal, code: 0, left: [] });
     }
   }, 60_000);
+
+  it('takes a Ctrl-C that reaches the compiler first for what it is', async () => {
+    const checkout = workspace.makeFolder('checkout');
+    cpSync(join(project, 'scripts'), join(checkout, 'scripts'), { recursive: true });
+    for (const file of ['package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json'])
+      cpSync(join(project, file), join(checkout, file));
+    mkdirSync(join(checkout, 'node_modules/typescript/bin'), { recursive: true });
+    writeFileSync(join(checkout, 'node_modules/typescript/bin/tsc'), 'setInterval(() => {}, 1000);');
+    const installed = createHash('sha256')
+      .update(readFileSync(join(checkout, 'package-lock.json')))
+      .digest('hex');
+    writeFileSync(join(checkout, 'node_modules/.postern-installed'), installed);
+    const { child, said } = launch({ dataDir: workspace.path('compiling'), policy, project: checkout });
+    const compiler = await waitFor('the compiler', () => treeOf(child.pid ?? 0).find((at) => at.pid !== child.pid));
+    process.kill(compiler.pid, 'SIGINT');
+    await waitFor('the compiler to end', () => !isAlive(compiler.pid));
+    child.kill('SIGINT');
+    await waitFor('the supervisor to end', () => child.exitCode !== null);
+    expect({ code: child.exitCode, said: said() }).toMatchObject({ code: 0 });
+    expect(said()).not.toContain('do not compile');
+  }, 30_000);
 
   it('leaves nothing behind when it is stopped while it starts', async () => {
     for (const word of ['starting PostgreSQL', 'preparing the database', 'starting the gateway']) {
