@@ -371,3 +371,13 @@ test('wrong usage and help, as a process', async () => {
   expect(wrong.stderr).not.toMatch(/^\s+at /mu);
   expect(await postern(['--help'])).toMatchObject({ code: 0, stderr: '' });
 });
+
+test('apply and rollback name the gateways that do not follow', async () => {
+  await ok('policy', 'apply', file('first.yaml', smallPolicy()));
+  const node = await api.database.nodes.join('deaf');
+  const applied = await postern(['policy', 'apply', file('next.yaml', smallPolicy(2599))]);
+  expect(applied).toMatchObject({ code: 0, stdout: expect.stringContaining('is live') });
+  expect(applied.stderr).toMatch(/gateway deaf still runs no policy: its log says why it does not load revision \d/u);
+  await node.leave();
+  expect(await postern(['policy', 'apply', 'first.yaml'])).toMatchObject({ code: 0, stderr: '' });
+});

@@ -4,6 +4,7 @@ import { show } from '../context.js';
 import { CommandError, EXIT } from '../failure.js';
 import { findingLines, type ShownFinding } from '../findings.js';
 import { collect } from '../pages.js';
+import { notInForce } from './in-force.js';
 import { fields, shortTime, table } from '../text.js';
 import { wholeNumber } from '../options.js';
 
@@ -103,6 +104,7 @@ async function apply(context: CommandContext, file: string, options: ApplyOption
     ...answer.findings.flatMap((finding) => findingLines(finding, { text, file })),
     summary(file, answer),
   ]);
+  if (answer.changed && !answer.dryRun) context.terminal.err(await notInForce(context, answer.revision));
 }
 
 function summary(file: string, answer: PublishAnswer): string {
@@ -180,4 +182,5 @@ async function rollback(context: CommandContext, revision: number, reason: strin
   show(context, answer, () => [
     answer.changed ? `revision ${answer.revision} is live` : `revision ${answer.revision} was live already`,
   ]);
+  if (answer.changed) context.terminal.err(await notInForce(context, answer.revision));
 }
