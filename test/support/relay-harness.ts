@@ -58,6 +58,8 @@ export class RelayHarness {
   /** Where bounces go; undefined when the policy routes nothing to their recipient. */
   bounceRoute: NoticeRouting | undefined;
   directory = '';
+  /** What the relay would have logged. */
+  readonly warnings: string[] = [];
   readonly #foreign: ForeignMx[] = [];
   #server: TestDatabase | undefined;
   #db: Database | undefined;
@@ -114,7 +116,7 @@ export class RelayHarness {
         appendEvents: (events) => void this.db.audit.append(events),
         routeNotice: () => this.bounceRoute,
         isSelf: (host) => host === 'gw.test',
-        warn: () => undefined,
+        warn: (message) => void this.warnings.push(message),
       },
     );
     this.#runner.start();

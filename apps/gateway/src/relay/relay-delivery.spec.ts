@@ -106,6 +106,9 @@ describe('several hosts', () => {
     expect(rows.map(({ data }) => data['port'])).toEqual([grey.port, good.port]);
     expect(rows.map(({ data }) => data['attempt'])).toEqual([1, 1]);
     expect(await readdir(relay.directory)).not.toContain('bounces');
+    for (const { port } of [dead, unwilling]) {
+      expect(relay.warnings).toContainEqual(expect.stringContaining(`[127.0.0.1]:${String(port)} takes no mail now: `));
+    }
   });
 
   it('of equal priority share by weight', async () => {

@@ -1,7 +1,15 @@
 /** The relay of a running gateway: `RelayWorker` with its real ways out. Everything it does not own comes in. */
 import { createHash } from 'node:crypto';
-import { RelayWorker } from '#delivery';
-import type { QueuedMessage, QueueStore, RelayEnvironment, RelayFigures, RelayOptions, RouteSource } from '#delivery';
+import { RelayWorker, replyText } from '#delivery';
+import type {
+  QueuedMessage,
+  QueueStore,
+  RelayEnvironment,
+  RelayFigures,
+  RelayOptions,
+  RouteSource,
+  Transport,
+} from '#delivery';
 import type { SmtpTimeouts } from '#smtp-net';
 import { DnsResolver } from './dns-resolver.js';
 import type { DnsResolverOptions } from './dns-resolver.js';
@@ -39,7 +47,7 @@ export class RelayRunner {
       queue: ports.queue,
       routes: ports.routes,
       resolver: new DnsResolver(dns),
-      transport: this.#transport,
+      transport: telling(this.#transport, ports.warn),
       files: new MaildirStore(options.hostname),
       environment: environmentOf(ports),
     });
@@ -71,6 +79,22 @@ export class RelayRunner {
     await this.#worker.stop(graceMs);
     await this.#transport.close(QUIT_GRACE_MS);
   }
+}
+
+/** A next hop that takes no connection is told of: it rests then, so that there is one line for each rest. */
+function telling(transport: Transport, warn: RelayEnvironment['warn']): Transport {
+  return {
+    async connect(target) {
+      const result = await transport.connect(target);
+      if (result.ok) return result;
+      const why = result.reply === undefined ? result.fault.message : replyText(result.reply);
+      warn(`next hop ${target.host} [${target.address}]:${String(target.port)} takes no mail now: ${why}`);
+      return result;
+    },
+    abort: () => {
+      transport.abort();
+    },
+  };
 }
 
 function environmentOf(ports: RelayRunnerPorts): RelayEnvironment {
