@@ -55,7 +55,8 @@ const RETRYABLE: ReadonlySet<OperationalCode> = new Set([
 export function sqlState(error: unknown): string | undefined {
   if (error instanceof OperationalError) return sqlState(error.cause);
   if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
-  return typeof error.code === 'string' && /^[0-9A-Z]{5}$/.test(error.code) ? error.code : undefined;
+  // Every SQLSTATE has a digit; EPIPE looks like one otherwise, and would pass for an answer of the server.
+  return typeof error.code === 'string' && /^(?=.*[0-9])[0-9A-Z]{5}$/.test(error.code) ? error.code : undefined;
 }
 
 /** Class 22 or 23: the values themselves are refused. */
