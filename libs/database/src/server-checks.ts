@@ -5,7 +5,7 @@ import { checkSchema } from './schema-guard.js';
 
 const OLDEST_SERVER = 15;
 
-interface Facts {
+export interface ServerFacts {
   version: string;
   fsync: string;
   commit: string;
@@ -16,7 +16,7 @@ interface Facts {
 
 /** Throws OperationalError `unfit-database`. Cheap: it also runs after every reconnection. */
 export async function checkServer(client: ClientBase): Promise<void> {
-  const { rows } = await client.query<Facts>(`
+  const { rows } = await client.query<ServerFacts>(`
     select current_setting('server_version_num') as version, current_setting('fsync') as fsync,
       current_setting('synchronous_commit') as commit, current_setting('server_encoding') as encoding,
       pg_is_in_recovery() as recovery, to_regclass('schema_migration') is not null as migrations`);
@@ -27,7 +27,8 @@ export async function checkServer(client: ClientBase): Promise<void> {
   if (facts.migrations) await checkSchema(client);
 }
 
-function refusalOf(facts: Facts): string | undefined {
+/** Why a server with these facts is refused, in one sentence; undefined when it is fit. */
+export function refusalOf(facts: ServerFacts): string | undefined {
   const major = Math.floor(Number(facts.version) / 10_000);
   if (major < OLDEST_SERVER) return `PostgreSQL ${major} is too old: ${OLDEST_SERVER} or newer is needed`;
   if (facts.fsync !== 'on') return 'PostgreSQL runs with `fsync` off: mail could be lost; set `fsync = on`';
