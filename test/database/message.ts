@@ -1,7 +1,7 @@
 /** Messages and events as the gateway makes them, for the specs of the stores. */
 import type { AuditEvent, TransactionRecord } from '#audit';
 import { newId } from '#database';
-import type { MessageToStore, QueuedMessage, RecipientOutcome } from '#delivery';
+import type { MessageToStore, QueuedMessage, RecipientOutcome, RecipientWishes, SenderWishes } from '#delivery';
 
 export interface MessageWishes {
   readonly id?: string;
@@ -10,6 +10,10 @@ export interface MessageWishes {
   readonly route?: string;
   readonly leased?: boolean;
   readonly bytes?: Uint8Array;
+  readonly body8bit?: boolean;
+  /** Parameters of MAIL, and of every RCPT. */
+  readonly mail?: SenderWishes;
+  readonly rcpt?: RecipientWishes;
   readonly sessionId?: string;
   readonly clientAddress?: string;
   readonly record?: Partial<TransactionRecord>;
@@ -53,6 +57,7 @@ export function makeMessage(wishes: MessageWishes = {}): MessageToStore {
     id: newId(),
     address,
     route: wishes.route ?? 'capture',
+    ...wishes.rcpt,
   }));
   const sizeBytes = bytes.byteLength;
   const base = {
@@ -73,7 +78,8 @@ export function makeMessage(wishes: MessageWishes = {}): MessageToStore {
     sender,
     content: { kind: 'inline', bytes },
     sizeBytes,
-    body8bit: false,
+    body8bit: wishes.body8bit ?? false,
+    ...wishes.mail,
     policyRevision: 1,
     recipients,
     leased: wishes.leased ?? false,

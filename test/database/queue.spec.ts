@@ -61,6 +61,28 @@ describe('claim', () => {
     expect(await db.queue.claim(10)).toEqual([]);
   });
 
+  test('brings back what the sender asked about notices, and whether it was told of a delay', async () => {
+    const rcpt = { notify: ['SUCCESS', 'DELAY'], originalRecipient: 'rfc822;bob+2Bx@example.net' };
+    const mail = { ret: 'HDRS', envelopeId: 'Q+2B1', smtpUtf8: true } as const;
+    const message = makeMessage({ mail, rcpt });
+    await db.messages.accept(message);
+    const [claimed] = await db.queue.claim(10);
+    expect(claimed).toMatchObject(mail);
+    expect(claimed?.recipients).toEqual([{ ...message.recipients[0], attempts: 0 }]);
+    const event = attemptEvent('delivery.deferred', message.id, 'bob@example.net', '451 4.3.0 Later');
+    const ids = { recipientId: message.recipients[0]?.id ?? '', messageId: message.id };
+    const retry = {
+      kind: 'retry',
+      ...ids,
+      nextAttemptAtMs: Date.now(),
+      lastReply: '451',
+      delayNotified: true,
+    } as const;
+    await db.queue.record([{ ...retry, event }], []);
+    const [again] = await db.queue.claim(10);
+    expect(again?.recipients).toEqual([{ ...message.recipients[0], attempts: 1, delayNotified: true }]);
+  });
+
   test('one entry per route of a message, and spooled content by name', async () => {
     const base = makeMessage({ recipients: ['a@example.net', 'b@example.net'] });
     const [first, second] = base.recipients;

@@ -30,18 +30,20 @@ export const CLAIM = `
     limit $1
   ), leased as (
     update queue q set owner = $2 from picked p where q.message_id = p.message_id and q.id = p.id
-    returning q.message_id, q.id, q.route, q.address, q.attempts, q.accepted_at
+    returning q.message_id, q.id, q.route, q.address, q.attempts, q.accepted_at, q.notify, q.original_recipient,
+      q.delay_notified
   )
   select l.message_id, l.route, l.accepted_at, l.recipients,
-    m.sender, m.size_bytes, m.body_8bit, m.policy_revision, m.content, m.content_file
+    m.sender, m.size_bytes, m.body_8bit, m.policy_revision, m.content, m.content_file, m.ret, m.envelope_id, m.smtp_utf8
   from (
     select message_id, route, min(accepted_at) as accepted_at,
-      json_agg(json_build_object('id', id, 'address', address, 'attempts', attempts) order by id) as recipients
+      json_agg(json_build_object('id', id, 'address', address, 'attempts', attempts, 'notify', notify,
+        'originalRecipient', original_recipient, 'delayNotified', delay_notified) order by id) as recipients
     from leased group by message_id, route
   ) l left join message m on m.id = l.message_id`;
 
 /**
- * $1 owner; $2, $3 finished rows (message, recipient); $4..$7 rows to try again; $8.. events, one per outcome. Returns
+ * $1 owner; $2, $3 finished rows (message, recipient); $4..$8 rows to try again; $9.. events, one per outcome. Returns
  * the recipients whose lease is lost: their rows stay as they are and their event is stored as `delivery.lease-lost`.
  */
 export const RECORD = `
@@ -49,15 +51,17 @@ export const RECORD = `
     delete from queue q using unnest($2::uuid[], $3::uuid[]) as i (message_id, id)
     where q.message_id = i.message_id and q.id = i.id and q.owner = $1 returning q.id
   ), again as (
-    update queue q set owner = null, next_attempt_at = i.next_attempt_at, last_reply = i.last_reply, attempts = q.attempts + 1
-    from unnest($4::uuid[], $5::uuid[], $6::timestamptz[], $7::text[]) as i (message_id, id, next_attempt_at, last_reply)
+    update queue q set owner = null, next_attempt_at = i.next_attempt_at, last_reply = i.last_reply, attempts = q.attempts + 1,
+      delay_notified = q.delay_notified or i.delay_notified
+    from unnest($4::uuid[], $5::uuid[], $6::timestamptz[], $7::text[], $8::bool[])
+      as i (message_id, id, next_attempt_at, last_reply, delay_notified)
     where q.message_id = i.message_id and q.id = i.id and q.owner = $1 returning q.id
   ), kept as (
     select id from gone union all select id from again
   ), event as (
     insert into audit_event (${AUDIT_COLUMNS})
     select ${auditSelect(`case when e.recipient_id in (select id from kept) then e.kind else 'delivery.lease-lost' end`)}
-    from ${auditUnnest(8)}
+    from ${auditUnnest(9)}
   )
   select i.id from unnest($3::uuid[] || $5::uuid[]) as i (id) where i.id not in (select id from kept)`;
 

@@ -6,10 +6,10 @@
  * INVARIANT (own rows only): the owner stands in the `where` of every change here.
  */
 import type { Pool } from 'pg';
-import type { MessageToStore, QueuedMessage, QueueStore, RecipientOutcome } from '#delivery';
+import type { MessageToStore, QueuedMessage, QueuedRecipient, QueueStore, RecipientOutcome } from '#delivery';
 import { recordableText, type AuditEvent } from '#audit';
 import { auditArrays, auditRow } from './audit-rows.js';
-import { textArray, timestamptzArray, uuidArray } from './binary-array.js';
+import { boolArray, textArray, timestamptzArray, uuidArray } from './binary-array.js';
 import { inTransaction, query } from './connections.js';
 import { newId } from './new-id.js';
 import { isConflict, isMissingPartition, OperationalError, sqlState } from './operational-error.js';
@@ -23,17 +23,29 @@ const MOST_TRIES = 3;
 const UNIQUE_VIOLATION = '23505';
 const EVER_MS = 10 * 365 * 86_400_000;
 
+interface ClaimedRecipient {
+  id: string;
+  address: string;
+  attempts: number;
+  notify: string | null;
+  originalRecipient: string | null;
+  delayNotified: boolean;
+}
+
 interface ClaimedRow {
   message_id: string;
   route: string;
   accepted_at: Date;
-  recipients: { id: string; address: string; attempts: number }[];
+  recipients: ClaimedRecipient[];
   sender: string | null;
   size_bytes: string;
   body_8bit: boolean;
   policy_revision: number;
   content: Buffer | null;
   content_file: string | null;
+  ret: 'FULL' | 'HDRS' | null;
+  envelope_id: string | null;
+  smtp_utf8: boolean;
 }
 
 /** What one call of record() still has to write. */
@@ -218,7 +230,23 @@ function queuedMessage(row: ClaimedRow): QueuedMessage {
     body8bit: row.body_8bit,
     policyRevision: row.policy_revision,
     acceptedAtMs: row.accepted_at.getTime(),
-    recipients: row.recipients.map(({ id, address, attempts }) => ({ id, address, route: row.route, attempts })),
+    ...(row.ret === null ? {} : { ret: row.ret }),
+    ...(row.envelope_id === null ? {} : { envelopeId: row.envelope_id }),
+    ...(row.smtp_utf8 ? { smtpUtf8: true as const } : {}),
+    recipients: row.recipients.map((recipient) => queuedRecipient(recipient, row.route)),
+  };
+}
+
+function queuedRecipient(recipient: ClaimedRecipient, route: string): QueuedRecipient {
+  const { id, address, attempts, notify, originalRecipient, delayNotified } = recipient;
+  return {
+    id,
+    address,
+    route,
+    attempts,
+    ...(notify === null ? {} : { notify: notify.split(',') }),
+    ...(originalRecipient === null ? {} : { originalRecipient }),
+    ...(delayNotified ? { delayNotified } : {}),
   };
 }
 
@@ -233,6 +261,7 @@ function recordValues(outcomes: readonly RecipientOutcome[], owner: number): unk
     uuidArray(again.map((outcome) => outcome.recipientId)),
     timestamptzArray(again.map((outcome) => outcome.nextAttemptAtMs)),
     textArray(again.map((outcome) => recordableText(outcome.lastReply))),
+    boolArray(again.map((outcome) => outcome.delayNotified === true)),
     ...auditArrays(outcomes.map((outcome) => auditRow(outcome.event, outcome.recipientId))),
   ];
 }

@@ -7,17 +7,20 @@ import type { MessageToStore } from '#delivery';
 import { AUDIT_COLUMNS, auditArrays, auditRow, auditSelect, auditUnnest, type AuditRow } from './audit-rows.js';
 import { boolArray, byteaArray, int4Array, int8Array, textArray, uuidArray } from './binary-array.js';
 
-/** Rows of `message` and `queue` come from $1..$7 and $8..$12; a null owner makes a row due for anybody. */
+/** Rows of `message` and `queue` come from $1..$10 and $11..$17; a null owner makes a row due for anybody. */
 const ACCEPT = `
   with new_message as (
-    insert into message (id, sender, size_bytes, body_8bit, policy_revision, content, content_file)
-    select * from unnest($1::uuid[], $2::text[], $3::int8[], $4::bool[], $5::int4[], $6::bytea[], $7::text[])
+    insert into message (id, sender, size_bytes, body_8bit, policy_revision, content, content_file,
+      ret, envelope_id, smtp_utf8)
+    select * from unnest($1::uuid[], $2::text[], $3::int8[], $4::bool[], $5::int4[], $6::bytea[], $7::text[],
+      $8::text[], $9::text[], $10::bool[])
   ), new_queue as (
-    insert into queue (message_id, id, address, route, owner, next_attempt_at, accepted_at)
-    select q.*, now(), now() from unnest($8::uuid[], $9::uuid[], $10::text[], $11::text[], $12::int4[]) as q
+    insert into queue (message_id, id, address, route, owner, notify, original_recipient, next_attempt_at, accepted_at)
+    select q.*, now(), now()
+    from unnest($11::uuid[], $12::uuid[], $13::text[], $14::text[], $15::int4[], $16::text[], $17::text[]) as q
   )
   insert into audit_event (${AUDIT_COLUMNS})
-  select ${auditSelect()} from ${auditUnnest(13)}`;
+  select ${auditSelect()} from ${auditUnnest(18)}`;
 
 const APPEND = `insert into audit_event (${AUDIT_COLUMNS}) select ${auditSelect()} from ${auditUnnest(1)}`;
 
@@ -42,11 +45,16 @@ export function acceptStatement(
       int4Array(messages.map((message) => message.policyRevision)),
       byteaArray(messages.map((message) => (message.content.kind === 'inline' ? message.content.bytes : null))),
       textArray(messages.map((message) => (message.content.kind === 'spool' ? message.content.file : null))),
+      textArray(messages.map((message) => message.ret ?? null)),
+      textArray(messages.map((message) => message.envelopeId ?? null)),
+      boolArray(messages.map((message) => message.smtpUtf8 === true)),
       uuidArray(recipients.map((row) => row.messageId)),
       uuidArray(recipients.map((row) => row.recipient.id)),
       textArray(recipients.map((row) => row.recipient.address)),
       textArray(recipients.map((row) => row.recipient.route)),
       int4Array(recipients.map((row) => row.owner)),
+      textArray(recipients.map(({ recipient }) => recipient.notify?.join(',') ?? null)),
+      textArray(recipients.map(({ recipient }) => recipient.originalRecipient ?? null)),
       ...auditArrays(appended.length === 0 ? rows : [...rows, ...appended]),
     ],
   };

@@ -12,8 +12,32 @@ export type ContentSource =
   | { readonly kind: 'inline'; readonly bytes: Uint8Array }
   | { readonly kind: 'spool'; readonly file: string; readonly sizeBytes: number };
 
+/** What the sender asked of the message as a whole. RFC 3461 s4.3, s4.4; RFC 6531 s3.4. */
+export interface SenderWishes {
+  /** How much of the message a notice of failure returns; absent: the header. */
+  readonly ret?: 'FULL' | 'HDRS';
+  /** ENVID as given, in xtext. */
+  readonly envelopeId?: string;
+  /** Addresses or header are UTF-8: the next hop must offer SMTPUTF8. */
+  readonly smtpUtf8?: true;
+}
+
+/** What the sender asked for one recipient. RFC 3461 s4.1, s4.2. */
+export interface RecipientWishes {
+  /** NEVER alone, or some of SUCCESS, FAILURE, DELAY. Absent: FAILURE, and DELAY if the retry profile says so. */
+  readonly notify?: readonly string[];
+  /** ORCPT as given: `rfc822;xtext`. */
+  readonly originalRecipient?: string;
+}
+
+export interface RecipientToStore extends RecipientWishes {
+  readonly id: string;
+  readonly address: string;
+  readonly route: string;
+}
+
 /** A message as it is committed: everything relay needs, and the audit rows that go in the same commit. */
-export interface MessageToStore {
+export interface MessageToStore extends SenderWishes {
   /** UUIDv7: the transaction's id. */
   readonly id: string;
   /** Reverse path, '' for the null sender. */
@@ -22,27 +46,25 @@ export interface MessageToStore {
   readonly sizeBytes: number;
   readonly body8bit: boolean;
   readonly policyRevision: number;
-  readonly recipients: readonly {
-    readonly id: string;
-    readonly address: string;
-    readonly route: string;
-  }[];
+  readonly recipients: readonly RecipientToStore[];
   /** True: rows are inserted leased to this node, first attempt from memory. False: due at once for any poller. */
   readonly leased: boolean;
   readonly events: readonly AuditEvent[];
 }
 
 /** One recipient's place in the queue, under this node's lease. */
-export interface QueuedRecipient {
+export interface QueuedRecipient extends RecipientWishes {
   readonly id: string;
   readonly address: string;
   readonly route: string;
   /** Attempts already made before this one. */
   readonly attempts: number;
+  /** The sender was told that delivery takes longer. */
+  readonly delayNotified?: true;
 }
 
 /** A claimed message: some or all of its recipients, all of one route. */
-export interface QueuedMessage {
+export interface QueuedMessage extends SenderWishes {
   readonly id: string;
   readonly sender: string;
   readonly content: ContentSource;
@@ -63,6 +85,8 @@ export type RecipientOutcome =
       readonly messageId: string;
       readonly nextAttemptAtMs: number;
       readonly lastReply: string;
+      /** With this outcome a delay notice is committed. */
+      readonly delayNotified?: true;
       readonly event: AuditEvent;
     };
 
