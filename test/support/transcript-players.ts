@@ -74,7 +74,7 @@ export function playOnMachine(transcript: Transcript, cut: Cut, late = false): v
       else if (output?.kind === 'content') seen.addContent(output.bytes);
       else if (output?.kind === 'transaction-ended') seen.ended = output.why;
       else if (output?.kind === 'close') seen.closed = output.reason;
-      else if (output !== undefined) {
+      else if (output?.kind === 'ask') {
         waiting.push(...session.receive({ kind: 'answer', to: output.id, answer: seen.answer(output.question) }));
       }
     }
@@ -104,7 +104,7 @@ export function recordingHooks(seen: Observations): SmtpServerHooks {
     connect: () => seen.answer({ kind: 'connect' }),
     helo: (_, verb, domain) => seen.answer({ kind: 'helo', verb, domain }),
     mail: (_, reversePath, params) => seen.answer({ kind: 'mail', reversePath, params }),
-    rcpt: (_, forwardPath) => seen.answer({ kind: 'rcpt', forwardPath }),
+    rcpt: (_, forwardPath) => seen.answer({ kind: 'rcpt', forwardPath, params: {} }),
     data: () => {
       const answer = seen.answer({ kind: 'data' });
       if (answer.effect === 'refuse') return answer;

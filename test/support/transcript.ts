@@ -95,6 +95,9 @@ export function printQuestion(question: Question): string {
     }
     case 'rcpt':
       return `rcpt ${question.forwardPath.kind === 'postmaster' ? 'postmaster' : printMailbox(question.forwardPath.mailbox)}`;
+    case 'auth':
+    case 'xclient':
+      return question.kind;
     case 'message':
       return `message ${String(question.sizeBytes)}`;
   }

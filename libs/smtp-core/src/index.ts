@@ -22,16 +22,22 @@ export type { ReceivedFacts } from './received-header.js';
 export { SmtpServerSession } from './session.js';
 export type {
   Answer,
+  AuthAnswer,
+  AuthFacts,
+  AuthQuestion,
   Awaited,
   BodyType,
   CloseReason,
   MailParams,
+  NotifyWord,
   Question,
   QuestionId,
+  RcptParams,
   SessionCounters,
   SessionInput,
   SessionOptions,
   SessionOutput,
+  TlsFacts,
   TransactionEnd,
 } from './session-io.js';
 export { ContentEncoder, ContentNotCanonical, stuffContent } from './content-encoder.js';

@@ -125,7 +125,10 @@ export class SmtpServerSession {
         this.#receiveBytes(input.bytes);
         break;
       case 'answer':
-        this.#receiveAnswer(input.to, input.answer);
+        // Nothing asks for a challenge yet.
+        if (input.answer.effect !== 'challenge' && input.answer.reply !== undefined) {
+          this.#receiveAnswer(input.to, input.answer as Answer);
+        } else if (input.answer.effect === 'accept') this.#receiveAnswer(input.to, input.answer);
         break;
       case 'timeout':
         if (this.#question === undefined) this.#close('timeout', replyFor('timeout'));
@@ -259,7 +262,7 @@ export class SmtpServerSession {
         return;
       case 'RCPT':
         if ((this.#transaction?.recipients ?? 0) < this.#limits.maxRecipients) {
-          this.#ask({ kind: 'rcpt', forwardPath: command.forwardPath });
+          this.#ask({ kind: 'rcpt', forwardPath: command.forwardPath, params: {} });
         } else this.#reply(replyFor('too-many-recipients'));
         return;
       case 'DATA':

@@ -26,6 +26,9 @@ function ask(
       return hooks.connect?.(session);
     case 'helo':
       return hooks.helo?.(session, question.verb, question.domain);
+    case 'auth':
+    case 'xclient':
+      return undefined;
     case 'mail':
       return hooks.mail?.(session, question.reversePath, question.params);
     case 'rcpt':
