@@ -7,51 +7,8 @@
 import { z } from 'zod';
 import { conditionsSchema, givenSchema, neverSchema, type Conditions, type GivenValue } from './conditions-schema.js';
 import { ACL_PHASES, type AclPhase } from './vocabulary.js';
-import { DATE_PATTERN, DURATION_PATTERN, SIZE_PATTERN } from './values/units.js';
-
-const NAME_PATTERN = /^(?=.*[a-z])[a-z0-9]+(?:-[a-z0-9]+)*$/;
-const NAME_EXPECTED = 'a name in lower-case letters, digits and hyphens';
-
-const text = (expected: string, max = 500): z.ZodString =>
-  z
-    .string({ error: expected })
-    .min(1, { error: expected })
-    .max(max, { error: `${expected}, at most ${String(max)} characters` });
-const name = z
-  .string({ error: NAME_EXPECTED })
-  .max(64, { error: NAME_EXPECTED })
-  .regex(NAME_PATTERN, { error: NAME_EXPECTED });
-const pattern = (expression: RegExp, expected: string): z.ZodString =>
-  z.string({ error: expected }).regex(expression, { error: expected });
-const oneOrMore = (item: z.ZodString, expected: string): z.ZodType<string | string[]> =>
-  z.union([item, z.array(item, { error: expected }).min(1, { error: expected })], { error: expected });
-const whole = (min: number, max: number, expected: string): z.ZodNumber =>
-  z.number({ error: expected }).int({ error: expected }).min(min, { error: expected }).max(max, { error: expected });
-const flag = (expected: string): z.ZodLiteral<true> => z.literal(true, { error: expected });
-
-const duration = pattern(DURATION_PATTERN, 'a duration with its unit such as `90s`, `5m`, `4h` or `14d`');
-const size = pattern(SIZE_PATTERN, 'a size with its unit such as `512KiB` or `25MB`');
-const date = pattern(DATE_PATTERN, 'a date such as `2026-12-31`');
-
-const waive = z.strictObject(
-  {
-    finding: z.literal('R2', { error: '`R2`, the only finding that may be waived' }),
-    by: text('the name of the person who answers for it'),
-    on: date,
-    reason: text('why it is safe here'),
-  },
-  { error: 'the keys `finding`, `by`, `on` and `reason`' },
-);
-
-const listener = z.strictObject(
-  {
-    address: oneOrMore(text('an IP address', 64), 'an IP address or a list of them').optional(),
-    port: whole(0, 65_535, 'a port number from 0 to 65535'),
-    exposure: z.enum(['internet', 'internal'], { error: '`internet` or `internal`' }),
-    waive: waive.optional(),
-  },
-  { error: 'the keys of a listener: `port`, `exposure` and, if need be, `address`' },
-);
+import { listenerSchema } from './document-listeners.js';
+import { date, duration, flag, name, oneOrMore, size, text, values, waive, whole } from './schema-parts.js';
 
 const within = z.union(
   [
@@ -74,9 +31,6 @@ const list = z.strictObject(
   },
   { error: 'the keys of a list: `type` and either `entries` or `source: managed`' },
 );
-
-const VALUES_EXPECTED = 'the name of a list, a literal, or a list of both';
-const values = oneOrMore(text(VALUES_EXPECTED), VALUES_EXPECTED);
 
 const client = z.strictObject(
   {
@@ -260,7 +214,7 @@ export const policySchema = z.strictObject(
   {
     policy: name,
     description: text('a text', 2000).optional(),
-    listeners: named(listener, 'listeners by name').refine((all) => Object.keys(all).length > 0, {
+    listeners: named(listenerSchema, 'listeners by name').refine((all) => Object.keys(all).length > 0, {
       error: 'at least one listener',
     }),
     lists: named(list, 'lists by name').optional(),
@@ -298,7 +252,7 @@ export interface RuleDocument {
 }
 
 export type PolicyDocument = z.infer<typeof policySchema>;
-export type ListenerDocument = z.infer<typeof listener>;
+export type ListenerDocument = z.infer<typeof listenerSchema>;
 export type ListDocument = z.infer<typeof list>;
 export type ClientDocument = z.infer<typeof client>;
 export type RouteDocument = z.infer<typeof route>;
