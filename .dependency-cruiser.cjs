@@ -26,7 +26,7 @@ const ROOMS = {
   'libs/delivery': { libs: ['smtp-core', 'audit'], npm: [], node: SAFE_BUILTINS },
   'libs/database': {
     libs: ['audit', 'delivery:types'],
-    npm: ['zod', 'pg', 'typeorm', 'reflect-metadata'],
+    npm: ['zod', 'pg', 'typeorm', 'reflect-metadata', '@node-rs/argon2'],
     node: SAFE_BUILTINS,
   },
   migrations: { libs: [], npm: ['typeorm'], node: [] },

@@ -4,6 +4,7 @@ import { CreateAuditEvent1763800000002 } from './0002-create-audit-event.js';
 import { CreatePolicy1763800000003 } from './0003-create-policy.js';
 import { CreateManagedList1763800000004 } from './0004-create-managed-list.js';
 import { CreateApiKeyAndNode1763800000005 } from './0005-create-api-key-and-node.js';
+import { CreateAccountAndSecret1763800000006 } from './0006-create-account-and-secret.js';
 import { AddDeliveryStatusNotifications1763800000007 } from './0007-add-delivery-status-notifications.js';
 
 export const MIGRATIONS = [
@@ -12,6 +13,7 @@ export const MIGRATIONS = [
   CreatePolicy1763800000003,
   CreateManagedList1763800000004,
   CreateApiKeyAndNode1763800000005,
+  CreateAccountAndSecret1763800000006,
   AddDeliveryStatusNotifications1763800000007,
 ] as const;
 

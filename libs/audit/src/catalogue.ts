@@ -143,6 +143,27 @@ const EVENTS: Catalogue = {
     meaning: 'A key of the API was revoked.',
     fields: { keyId: 'its id', name: 'its name', actor: 'who' },
   },
+  'account.changed': {
+    meaning: 'An SMTP account was made, changed or removed, or got another password. Passwords are never recorded.',
+    fields: {
+      account: 'its name',
+      operation: '`create`, `update`, `password` or `remove`',
+      before: 'revision, identities, disabled, expiresAt and note before it; absent for a new one',
+      after: 'the same after it; absent for a removed one',
+      actor: 'who',
+      reason: 'why',
+    },
+  },
+  'secret.changed': {
+    meaning: 'A secret of the relay was set, removed, or sealed with another key. Its value is never recorded.',
+    fields: {
+      secret: 'its name',
+      operation: '`set`, `remove` or `reseal`',
+      revision: 'of the secret, after the change',
+      actor: 'who',
+      reason: 'why',
+    },
+  },
   'queue.set-aside': {
     meaning: 'A recipient cannot be attempted and waits for an operator.',
     fields: { reason: 'why', route: 'its route' },

@@ -87,6 +87,16 @@ export interface AttemptRecord {
   readonly nextAttemptAtMs?: number;
 }
 
+/** An SMTP account as it was before or after a change. Never its password, nor what it is checked against. */
+export interface RecordedAccount {
+  readonly revision: number;
+  readonly identities: readonly string[];
+  readonly disabled: boolean;
+  /** RFC 3339. */
+  readonly expiresAt?: string;
+  readonly note?: string;
+}
+
 interface EventBase {
   /** UUIDv7: its time is the event's time, and ids sort as the events happened on one node. */
   readonly id: string;
@@ -157,6 +167,28 @@ export type AuditEvent = EventBase &
       }
     | { readonly kind: 'api-key.created'; readonly data: { keyId: string; name: string; actor: string } }
     | { readonly kind: 'api-key.revoked'; readonly data: { keyId: string; name: string; actor: string } }
+    | {
+        readonly kind: 'account.changed';
+        readonly data: {
+          account: string;
+          operation: 'create' | 'update' | 'password' | 'remove';
+          before?: RecordedAccount;
+          after?: RecordedAccount;
+          actor: string;
+          reason?: string;
+        };
+      }
+    | {
+        readonly kind: 'secret.changed';
+        readonly data: {
+          secret: string;
+          operation: 'set' | 'remove' | 'reseal';
+          /** After the change; absent when it was removed. */
+          revision?: number;
+          actor: string;
+          reason?: string;
+        };
+      }
     /** A recipient that cannot be attempted (its content is gone, …) and waits for an operator. */
     | { readonly kind: 'queue.set-aside'; readonly data: { reason: string; route: string } }
     /** Leases of a node that died were given back to the queue. */

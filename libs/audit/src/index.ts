@@ -3,6 +3,7 @@ export type {
   AttemptRecord,
   AuditEvent,
   AuditEventKind,
+  RecordedAccount,
   RecordedFact,
   RecordedFacts,
   RecordedRecipient,

@@ -1,3 +1,12 @@
+export { accountName } from './account-name.js';
+export type {
+  AccountChangeContext,
+  AccountChanges,
+  AccountCredentials,
+  AccountResult,
+  AccountStore,
+  AccountToCreate,
+} from './account-store.js';
 export type { ApiKeyStore, ApiKeyToCreate } from './api-key-store.js';
 export type { AuditSearch } from './audit-search.js';
 export { connectionTarget, type ConnectionTarget, type DatabaseSettings } from './database-config.js';
@@ -6,6 +15,15 @@ export { idFloor, idTimeMs, newId } from './new-id.js';
 export type { JoinedNode, NodeStore } from './node-store.js';
 export { openDatabase, type Database } from './open-database.js';
 export { OperationalError, type OperationalCode } from './operational-error.js';
+export {
+  decoyHash,
+  generatePassword,
+  PASSWORD_LENGTH,
+  passwordFits,
+  preparePassword,
+  SCRAM_ITERATIONS,
+  type ScramVerifier,
+} from './password.js';
 export type {
   DocumentToPublish,
   PolicyStore,

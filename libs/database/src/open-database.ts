@@ -5,6 +5,7 @@
  */
 import type { AuditEvent } from '#audit';
 import type { MessageToStore, QueueStore } from '#delivery';
+import { AccountStore } from './account-store.js';
 import { ApiKeyStore } from './api-key-store.js';
 import { AuditSearch } from './audit-search.js';
 import { openConnections, type Connections } from './connections.js';
@@ -44,6 +45,8 @@ export interface Database {
   readonly policies: PolicyStore;
   readonly lists: ListStore;
   readonly apiKeys: ApiKeyStore;
+  /** Who may sign in over SMTP. */
+  readonly accounts: AccountStore;
   readonly nodes: NodeStore;
   readonly notifications: {
     /** Hints only, lost while disconnected; after a reconnection the handler is called with channel ''. */
@@ -108,6 +111,7 @@ function assemble(config: DatabaseConfig, watch: Watch): Database {
     policies: new PolicyStore(connections.read, orm),
     lists,
     apiKeys: new ApiKeyStore(orm),
+    accounts: new AccountStore(connections.read),
     nodes,
     notifications: { listen: (channels, handler) => watch.listen(channels, handler) },
     async close() {

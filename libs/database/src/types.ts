@@ -171,6 +171,23 @@ export interface ListChange {
   readonly value: string;
 }
 
+export interface SmtpAccount {
+  /** Lower case. */
+  readonly name: string;
+  /** Grows with every change. */
+  readonly revision: number;
+  /** Addresses it may send as; `*@domain` is all of a domain. */
+  readonly identities: readonly string[];
+  readonly note?: string;
+  readonly disabledAt?: Date;
+  readonly expiresAt?: Date;
+  readonly passwordSetAt: Date;
+  readonly createdAt: Date;
+  readonly createdBy: string;
+  readonly updatedAt: Date;
+  readonly updatedBy: string;
+}
+
 export interface ApiKey {
   readonly id: string;
   readonly name: string;
