@@ -37,6 +37,11 @@ export class JobQueue {
     }
   }
 
+  /** The next ones to be taken, at most `count`. */
+  first(count: number): readonly Job[] {
+    return this.#jobs.slice(this.#head, this.#head + count);
+  }
+
   take(): Job | undefined {
     const job = this.#jobs[this.#head];
     if (job === undefined) return undefined;

@@ -10,54 +10,48 @@ import { outcomeOf } from './attempt-outcome.js';
 import type { AttemptPlace, AttemptResult } from './attempt-report.js';
 import { JobQueue } from './destination.js';
 import type { Destination } from './destination.js';
+import { HopPlan } from './hop-plan.js';
+import { HostChoice } from './host-choice.js';
 import type { Job } from './job.js';
-import { Lane } from './lane.js';
-import { findNextHops, pickTarget } from './next-hop.js';
-import type { NextHops, RankedTarget } from './next-hop.js';
+import type { Lane } from './lane.js';
+import { LaneSet } from './lane-set.js';
+import type { RankedTarget } from './next-hop.js';
 import { OpeningLimits } from './opening-limits.js';
-import type { OutboundConnection } from './ports.js';
 import { isStale, pairAnswers, sameForAll, surplusOf } from './recipient-answers.js';
 import type { RecipientAnswer } from './recipient-answers.js';
 import type { SmtpRoute } from './route.js';
 import type { SmtpDestinationPorts } from './smtp-destination-ports.js';
 
-/** Names are asked for again after this long, and after every failure of all hosts. */
-const PLAN_MS = 60_000;
 /** A lane closes after so many messages when other destinations wait for a connection. */
 const SHARE_MESSAGES = 50;
-const LANE_IDLE_MS = 5_000;
 const MAX_MOVES = 3;
 
-interface Fault {
-  readonly place: Omit<AttemptPlace, 'startedAtMs'>;
-  readonly answer: AttemptAnswer;
-}
+type Place = Omit<AttemptPlace, 'startedAtMs'>;
 
 export class SmtpDestination implements Destination {
   readonly key: string;
   readonly definition: SmtpRoute;
-  readonly #domain: string;
   readonly #ports: SmtpDestinationPorts;
   readonly #queue = new JobQueue();
   readonly #openings: OpeningLimits;
+  readonly #plan: HopPlan;
+  readonly #choice: HostChoice;
+  readonly #lanes: LaneSet;
   /** Jobs for a particular target, because others were tried. */
   #directed: { readonly job: Job; readonly target: RankedTarget }[] = [];
-  readonly #lanes = new Set<Lane>();
-  /** Every open connection, those that are saying QUIT included. */
-  readonly #connections = new Set<OutboundConnection>();
-  #plan: NextHops | undefined;
-  #planAtMs = 0;
-  #planning = false;
   #heldBytes = 0;
   #jobs = 0;
   #stopped = false;
 
   constructor(key: string, definition: SmtpRoute, domain: string, ports: SmtpDestinationPorts) {
+    const { environment, resolver } = ports;
     this.key = key;
     this.definition = definition;
-    this.#openings = new OpeningLimits(definition.maxConnections);
-    this.#domain = domain;
     this.#ports = ports;
+    this.#openings = new OpeningLimits(definition.maxConnections);
+    this.#choice = new HostChoice(ports.health, environment);
+    this.#lanes = new LaneSet(ports.budget, () => this.#pump());
+    this.#plan = new HopPlan({ key, definition, domain }, { environment, resolver, changed: () => this.#pump() });
   }
 
   get jobs(): number {
@@ -76,8 +70,7 @@ export class SmtpDestination implements Destination {
   }
 
   sweep(nowMs: number): void {
-    for (const lane of this.#lanes)
-      if (lane.depth === 0 && nowMs - lane.idleSinceMs >= LANE_IDLE_MS) this.#retire(lane);
+    this.#lanes.retireIdle(nowMs);
     this.#pump();
   }
 
@@ -85,12 +78,12 @@ export class SmtpDestination implements Destination {
     this.#stopped = true;
     const jobs = [...this.#queue.takeAll(), ...this.#directed.splice(0).map(({ job }) => job)];
     for (const job of jobs) this.#forget(job);
-    for (const lane of this.#lanes) this.#retire(lane);
+    this.#lanes.retireAll();
     return jobs;
   }
 
   abort(): void {
-    for (const connection of this.#connections) connection.destroy();
+    this.#lanes.destroyAll();
   }
 
   #nowMs(): number {
@@ -99,106 +92,40 @@ export class SmtpDestination implements Destination {
 
   #pump(): void {
     if (this.#stopped || (this.#queue.length === 0 && this.#directed.length === 0)) return;
-    const plan = this.#currentPlan();
+    const plan = this.#plan.current();
     if (plan === undefined) return;
     if (!plan.ok) {
-      this.#plan = undefined;
-      this.#failQueue({ place: { host: '' }, answer: { stage: plan.stage, fault: plan.fault } });
+      this.#plan.forget();
+      this.#failQueue(() => ({ place: { host: '' }, answer: { stage: plan.stage, fault: plan.fault } }));
       return;
     }
     this.#pumpDirected();
     while (this.#queue.length > 0) {
-      const lane = this.#idleLane(plan.targets);
+      const lane = this.#lanes.idle(this.#choice.bestRank(plan.targets));
       if (lane === undefined) break;
       this.#assign(lane, this.#queue.take());
     }
     while (this.#queue.length > this.#openings.opening && this.#mayOpen(plan.targets));
     while (this.#queue.length > this.#openings.opening) {
-      const lane = this.#deepLane();
+      const lane = this.#lanes.roomiest();
       if (lane === undefined) break;
       this.#assign(lane, this.#queue.take());
     }
     this.#failWhenHopeless(plan.targets);
   }
 
-  /** The plan, or undefined while names are being asked for; an old plan serves until the new one is there. */
-  #currentPlan(): NextHops | undefined {
-    const stale = this.#nowMs() - this.#planAtMs >= PLAN_MS;
-    if ((this.#plan === undefined || stale) && !this.#planning) void this.#makePlan();
-    return this.#plan;
-  }
-
-  async #makePlan(): Promise<void> {
-    this.#planning = true;
-    try {
-      const { environment, resolver } = this.#ports;
-      const isSelf = (host: string, address: string | undefined, port: number): boolean =>
-        environment.isSelf(host, address, port);
-      this.#keepPlan(await findNextHops(this.definition, this.#domain, { resolver, isSelf }));
-    } catch (error) {
-      this.#ports.environment.warn(`next hops of ${this.key} cannot be found out`, error);
-      const fault = { enhanced: '4.3.0', message: 'next hops cannot be found out', progress: 'none' as const };
-      this.#keepPlan({ ok: false, stage: 'dns', fault });
-    }
-    this.#planAtMs = this.#nowMs();
-    this.#planning = false;
-    this.#pump();
-  }
-
-  /** Names that nobody can answer for now do not undo what they answered a minute ago. */
-  #keepPlan(plan: NextHops): void {
-    const isTemporary = !plan.ok && !plan.fault.enhanced.startsWith('5.');
-    if (!isTemporary || this.#plan?.ok !== true) this.#plan = plan;
-  }
-
-  #isClosed(target: RankedTarget): boolean {
-    return this.#ports.health.isResting(target.key, this.#nowMs());
-  }
-
-  /** Rank of the best host that may be used now; lanes to worse ones are given up. */
-  #bestRank(targets: readonly RankedTarget[]): number {
-    let best = Number.POSITIVE_INFINITY;
-    for (const target of targets) if (target.rank < best && !this.#isClosed(target)) best = target.rank;
-    return best;
-  }
-
-  #idleLane(targets: readonly RankedTarget[]): Lane | undefined {
-    const best = targets.length === 1 ? Number.POSITIVE_INFINITY : this.#bestRank(targets);
-    for (const lane of this.#lanes) {
-      if (lane.depth > 0) continue;
-      if (lane.target.rank <= best && lane.usable) return lane;
-      this.#retire(lane);
-    }
-    return undefined;
-  }
-
-  #deepLane(): Lane | undefined {
-    let found: Lane | undefined;
-    for (const lane of this.#lanes) if (lane.hasRoom && (found === undefined || lane.depth < found.depth)) found = lane;
-    return found;
-  }
-
   #mayOpen(targets: readonly RankedTarget[]): boolean {
-    const target = pickTarget(
-      targets,
-      (candidate) => this.#isClosed(candidate),
-      () => this.#ports.environment.random(),
-    );
+    const target = this.#choice.pick(targets);
     return target !== undefined && this.#openIfAllowed(target);
   }
 
   #openIfAllowed(target: RankedTarget, job?: Job): boolean {
-    const proven = this.#laneTo(target) !== undefined;
+    const proven = this.#lanes.to(target) !== undefined;
     const suspect = this.#ports.health.isSuspect(target.key);
     if (!this.#openings.allows({ lanes: this.#lanes.size, proven, suspect, nowMs: this.#nowMs() })) return false;
     if (!this.#ports.budget.take(() => this.#pump())) return false;
     void this.#open(target, job);
     return true;
-  }
-
-  #laneTo(target: RankedTarget): Lane | undefined {
-    for (const lane of this.#lanes) if (lane.target.key === target.key) return lane;
-    return undefined;
   }
 
   async #open(target: RankedTarget, job: Job | undefined): Promise<void> {
@@ -210,46 +137,59 @@ export class SmtpDestination implements Destination {
       this.#ports.budget.give();
       const { stage } = result.fault;
       const answer = result.reply === undefined ? { stage, fault: result.fault } : { stage, reply: result.reply };
-      this.#openFailed(target, { place: target, answer }, job === undefined ? undefined : { job, startedAtMs });
+      this.#openFailed(target, startedAtMs, answer, job);
       return;
     }
     this.#ports.health.succeeded(target.key);
-    const lane = new Lane(target, result.connection, this.#nowMs());
-    this.#lanes.add(lane);
-    this.#connections.add(lane.connection);
-    lane.connection.onClose(() => this.#closed(lane));
+    const lane = this.#lanes.add(target, result.connection, this.#nowMs());
     if (job !== undefined) this.#assign(lane, job);
-    if (this.#stopped) this.#retire(lane);
+    if (this.#stopped) this.#lanes.retire(lane);
     else this.#pump();
   }
 
-  #openFailed(target: RankedTarget, fault: Fault, directed: { job: Job; startedAtMs: number } | undefined): void {
-    if (this.#laneTo(target) === undefined) {
-      this.#ports.health.failed(target.key, this.#nowMs(), fault.answer);
-    } else {
-      this.#openings.crowded(this.#lanes.size, this.#nowMs());
-    }
-    if (directed !== undefined) {
-      this.#answered(directed.job, target, directed.startedAtMs, sameForAll(directed.job, fault.answer));
-    }
+  #openFailed(target: RankedTarget, startedAtMs: number, answer: AttemptAnswer, job: Job | undefined): void {
+    const crowded = this.#lanes.to(target) !== undefined;
+    if (crowded) this.#openings.crowded(this.#lanes.size, this.#nowMs());
+    else this.#ports.health.failed(target.key, this.#nowMs(), answer);
+    if (job !== undefined) this.#answered(job, target, startedAtMs, sameForAll(job, answer));
+    else if (!crowded && !this.#stopped) this.#tellWaiting(target, startedAtMs, answer);
     this.#pump();
+  }
+
+  /**
+   * The job that this connection was opened for hears of the host that another one will stand in for. One job for each
+   * connection, not the whole queue: behind a dead host thousands may wait. Where no other host is left, the deferral
+   * that follows says so.
+   */
+  #tellWaiting(target: RankedTarget, startedAtMs: number, answer: AttemptAnswer): void {
+    if (this.#choice.allRest(this.#plan.targets)) return;
+    const job = this.#queue.first(this.#openings.opening + 1).find(({ tried }) => !tried.has(target.key));
+    if (job === undefined) return;
+    job.tried.add(target.key);
+    const place = { ...placeOf(target), startedAtMs };
+    this.#ports.reporter.reportUndecided(job, place, this.#judge(sameForAll(job, answer)));
   }
 
   #failWhenHopeless(targets: readonly RankedTarget[]): void {
     if (this.#queue.length === 0 || this.#lanes.size > 0 || this.#openings.opening > 0) return;
-    if (targets.some((target) => !this.#isClosed(target))) return;
-    const [first] = targets;
-    const answer = first === undefined ? undefined : this.#ports.health.lastAnswer(first.key);
-    if (first === undefined || answer === undefined) return;
-    this.#plan = undefined;
-    this.#failQueue({ place: { host: first.host, address: first.address, port: first.port }, answer });
+    if (!this.#choice.allRest(targets)) return;
+    const failures = targets.flatMap((target) => {
+      const answer = this.#ports.health.lastAnswer(target.key);
+      return answer === undefined ? [] : [{ key: target.key, place: placeOf(target), answer }];
+    });
+    const [first] = failures;
+    if (first === undefined) return;
+    this.#plan.forget();
+    // A job that was told of some hosts before is deferred with one that it has not been told of.
+    this.#failQueue((job) => failures.find(({ key }) => !job.tried.has(key)) ?? first);
   }
 
-  #failQueue(fault: Fault): void {
+  #failQueue(faultFor: (job: Job) => { readonly place: Place; readonly answer: AttemptAnswer }): void {
     const startedAtMs = this.#nowMs();
     const directed = this.#directed.splice(0).map(({ job }) => job);
     for (const job of [...this.#queue.takeAll(), ...directed]) {
-      this.#ports.reporter.report(job, { ...fault.place, startedAtMs }, this.#judge(sameForAll(job, fault.answer)));
+      const { place, answer } = faultFor(job);
+      this.#ports.reporter.report(job, { ...place, startedAtMs }, this.#judge(sameForAll(job, answer)));
       this.#end(job);
     }
   }
@@ -295,7 +235,7 @@ export class SmtpDestination implements Destination {
 
   #afterTransaction(lane: Lane): void {
     const exhausted = this.#ports.budget.contended && lane.connection.completed >= SHARE_MESSAGES;
-    if (lane.depth === 0 && (!lane.usable || exhausted || this.#stopped)) this.#retire(lane);
+    if (lane.depth === 0 && (!lane.usable || exhausted || this.#stopped)) this.#lanes.retire(lane);
     this.#pump();
   }
 
@@ -305,11 +245,11 @@ export class SmtpDestination implements Destination {
     const results = this.#judge(answers);
     const surplus = surplusOf(results, answers);
     const undecided = results.filter((result) => result.outcome.nextHost && !surplus.has(result));
-    const next = undecided.length === 0 || this.#stopped ? undefined : this.#nextTarget(job);
+    const next = undecided.length === 0 || this.#stopped ? undefined : this.#choice.pick(this.#plan.targets, job.tried);
     const decided = results.filter(
       (result) => !surplus.has(result) && (next === undefined || !result.outcome.nextHost),
     );
-    const place = { host: target.host, address: target.address, port: target.port, startedAtMs };
+    const place = { ...placeOf(target), startedAtMs };
     if (decided.length > 0) this.#ports.reporter.report(job, place, decided);
     if (surplus.size > 0) this.#split(job, [...surplus], new Set());
     if (next !== undefined) {
@@ -326,12 +266,6 @@ export class SmtpDestination implements Destination {
       stage: answer.stage,
       outcome: outcomeOf(answer, this.definition.nextHostOn),
     }));
-  }
-
-  #nextTarget(job: Job): RankedTarget | undefined {
-    if (this.#plan?.ok !== true) return undefined;
-    const excluded = (target: RankedTarget): boolean => job.tried.has(target.key) || this.#isClosed(target);
-    return pickTarget(this.#plan.targets, excluded, () => this.#ports.environment.random());
   }
 
   /** A job for some of another's recipients. Its content is held on: the share of memory moves to the part. */
@@ -351,14 +285,13 @@ export class SmtpDestination implements Destination {
   }
 
   #direct(job: Job, target: RankedTarget): boolean {
-    for (const lane of this.#lanes) {
-      if (lane.target.key === target.key && lane.hasRoom) {
-        this.#assign(lane, job);
-        return true;
-      }
+    const lane = this.#lanes.withRoomTo(target);
+    if (lane !== undefined) {
+      this.#assign(lane, job);
+      return true;
     }
-    if (this.#isClosed(target)) {
-      const next = this.#nextTarget(job);
+    if (this.#choice.rests(target)) {
+      const next = this.#choice.pick(this.#plan.targets, job.tried);
       const answer = this.#ports.health.lastAnswer(target.key);
       if (next === undefined && answer !== undefined) {
         this.#answered(job, target, this.#nowMs(), sameForAll(job, answer));
@@ -367,25 +300,7 @@ export class SmtpDestination implements Destination {
       return next !== undefined && this.#direct(job, next);
     }
     if (this.#openIfAllowed(target, job)) return true;
-    for (const lane of this.#lanes) {
-      if (lane.depth > 0 || lane.target.key === target.key) continue;
-      this.#retire(lane);
-      return this.#openIfAllowed(target, job);
-    }
-    return false;
-  }
-
-  #retire(lane: Lane): void {
-    if (!this.#lanes.delete(lane)) return;
-    lane.connection.quit();
-    this.#ports.budget.give();
-  }
-
-  #closed(lane: Lane): void {
-    this.#connections.delete(lane.connection);
-    if (!this.#lanes.delete(lane)) return;
-    this.#ports.budget.give();
-    this.#pump();
+    return this.#lanes.retireOneNotTo(target) && this.#openIfAllowed(target, job);
   }
 
   #end(job: Job): void {
@@ -397,4 +312,8 @@ export class SmtpDestination implements Destination {
     this.#jobs -= 1;
     this.#heldBytes -= job.heldBytes;
   }
+}
+
+function placeOf({ host, address, port }: RankedTarget): Place {
+  return { host, address, port };
 }

@@ -102,13 +102,60 @@ describe('several hosts', () => {
       hostAt(grey.port, 30),
     ]);
     const rows = await relay.ended((await relay.accept()).id);
-    expect(told(rows)).toEqual(['delivery.deferred rcpt', 'delivery.succeeded content']);
-    expect(rows.map(({ data }) => data['port'])).toEqual([grey.port, good.port]);
-    expect(rows.map(({ data }) => data['attempt'])).toEqual([1, 1]);
+    expect(told(rows)).toEqual([
+      'delivery.deferred connect',
+      'delivery.deferred banner',
+      'delivery.deferred rcpt',
+      'delivery.succeeded content',
+    ]);
+    expect(rows.map(({ data }) => data['port'])).toEqual([dead.port, unwilling.port, grey.port, good.port]);
+    expect(rows.map(({ data }) => data['attempt'])).toEqual([1, 1, 1, 1]);
+    expect(rows.map(({ data }) => data.reply)).toEqual([
+      'connection refused',
+      '421 4.3.2 Later',
+      '450 4.2.0 Grey',
+      '250 2.0.0 Ok: queued',
+    ]);
     expect(await readdir(relay.directory)).not.toContain('bounces');
     for (const { port } of [dead, unwilling]) {
       expect(relay.warnings).toContainEqual(expect.stringContaining(`[127.0.0.1]:${String(port)} takes no mail now: `));
     }
+  });
+
+  it('that take no connection are told to the jobs those connections were for, once, and not to all that wait', async () => {
+    const dead = await relay.remote();
+    await dead.close();
+    const good = await relay.remote();
+    relay.routes['out'] = hosts([hostAt(dead.port, 10), hostAt(good.port, 20)]);
+    const messages = await Promise.all(Array.from({ length: 100 }, async () => relay.accept()));
+    await relay.allEnded(messages);
+    const stories = await Promise.all(messages.map(async ({ id }) => told(await relay.story(id))));
+    expect(stories.every((story) => story.at(-1) === 'delivery.succeeded content')).toBe(true);
+    const hit = stories.filter((story) => story.length > 1);
+    expect(hit.length).toBeGreaterThan(0);
+    expect(hit.length).toBeLessThanOrEqual(20);
+    for (const story of hit) expect(story).toEqual(['delivery.deferred connect', 'delivery.succeeded content']);
+  });
+
+  it('that all fail are each told once, the last one with the deferral', async () => {
+    const dead = await relay.remote();
+    await dead.close();
+    const unwilling = await relay.remote({ at: { banner: '554 5.3.2 Never\r\n' } });
+    relay.routes['out'] = hosts([hostAt(dead.port, 10), hostAt(unwilling.port, 20)], { ...FAST, firstMs: 60_000 });
+    const message = await relay.accept();
+    const rows = await waitFor('both hosts', async () => {
+      const story = await relay.story(message.id);
+      return story.length >= 2 && story;
+    });
+    expect(rows.map(({ data }) => [data['port'], data.stage, data.reply])).toEqual([
+      [dead.port, 'connect', 'connection refused'],
+      [unwilling.port, 'banner', '554 5.3.2 Never'],
+    ]);
+    const [queued] = await relay.server.query<{ last_reply: string; attempts: number }>(
+      'select last_reply, attempts from queue where message_id = $1',
+      [message.id],
+    );
+    expect(queued).toEqual({ last_reply: '554 5.3.2 Never', attempts: 1 });
   });
 
   it('of equal priority share by weight', async () => {
