@@ -31,9 +31,20 @@ export interface SmtpLimits {
   readonly sessionTimeoutMs: number;
   /** A client that reads no replies: unsent octets above which nothing more is read from it. */
   readonly maxWriteBufferBytes: number;
-  /** Connections of all listeners of one server together, and of them those from one client address. */
+  /**
+   * Connections: of all listeners of one server together (of the listener, when the limit is its own), of them those
+   * from one client (an IPv4 address, an IPv6 /64), and those from one network of as many leading bits.
+   */
   readonly maxConnections: number;
   readonly maxConnectionsPerAddress: number;
+  readonly maxConnectionsPerNetwork: number;
+  readonly ipv4NetworkBits: number;
+  readonly ipv6NetworkBits: number;
+  /** TLS handshakes under way at one time; one more ends the oldest. */
+  readonly maxHandshakes: number;
+  readonly handshakeTimeoutMs: number;
+  /** From the connection to the end of its PROXY header. */
+  readonly proxyHeaderTimeoutMs: number;
 }
 
 export const DEFAULT_LIMITS: SmtpLimits = {
@@ -53,4 +64,10 @@ export const DEFAULT_LIMITS: SmtpLimits = {
   maxWriteBufferBytes: 65_536,
   maxConnections: 10_000,
   maxConnectionsPerAddress: 200,
+  maxConnectionsPerNetwork: 1000,
+  ipv4NetworkBits: 24,
+  ipv6NetworkBits: 56,
+  maxHandshakes: 500,
+  handshakeTimeoutMs: 30_000,
+  proxyHeaderTimeoutMs: 5_000,
 };
