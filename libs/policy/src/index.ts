@@ -19,7 +19,7 @@ export { checkListEntry, type ListEntryResult } from './list-entry.js';
 export { renderVocabulary } from './render-vocabulary.js';
 export { runInvariants, type InvariantResult } from './run-invariants.js';
 export { runTests, type TestResult } from './run-tests.js';
-export { buildManagedList } from './sets/managed-list.js';
+export { buildManagedList, ManagedListBuilder } from './sets/managed-list.js';
 export { createSnapshot, type Snapshot, type SnapshotOptions } from './snapshot.js';
 export type { ConditionStep, Step } from './trace.js';
 export type {

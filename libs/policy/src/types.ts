@@ -157,6 +157,8 @@ export interface ManagedList {
   readonly revision: number;
   /** Number of entries. */
   readonly size: number;
+  /** Changes since it was built: when there are many, building it anew from `entries()` makes it smaller and faster. */
+  readonly overlay: number;
   /** Whether a fact's value is covered by an entry: `.example.com` covers `a.example.com`, `10.0.0.0/8` an address. */
   has(value: string, foldLocal?: boolean): boolean;
   /** The entry that covers the value. `foldLocal`: local parts of addresses compare without case (our own domains). */

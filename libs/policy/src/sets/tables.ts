@@ -7,12 +7,15 @@
  */
 import { splitAddress } from '../values/addresses.js';
 import { parseIp, parseNetwork, printNetwork, type IpAddress, type Network } from '../values/networks.js';
+import { KeySetBuilder, SpellingsBuilder, type Spellings } from './bases.js';
 import { Layers } from './layers.js';
 import type { PlainListType } from './entries.js';
 
 /** A set of entries of one type. */
 export interface EntryTable {
   readonly size: number;
+  /** Entries that were changed since the table was built: when there are many, building it anew makes it faster. */
+  readonly overlay: number;
   /** The entry that covers the value. `foldLocal`: local parts compare without case (addresses only). */
   match(value: string, foldLocal: boolean): string | undefined;
   hasEntry(entry: string): boolean;
@@ -30,6 +33,10 @@ class TextTable implements EntryTable {
 
   get size(): number {
     return this.layers.size;
+  }
+
+  get overlay(): number {
+    return this.layers.overlay;
   }
 
   match(value: string): string | undefined {
@@ -59,15 +66,16 @@ class TextTable implements EntryTable {
   }
 }
 
-/** Spellings of one address that differ in the case of the local part; nearly always one. */
-type Spellings = string | readonly string[];
-
 /** Addresses: the key is the entry in lower case, the value how it was spelt. */
 class AddressTable implements EntryTable {
   constructor(
     private readonly layers: Layers<string, Spellings>,
     readonly size: number,
   ) {}
+
+  get overlay(): number {
+    return this.layers.overlay;
+  }
 
   match(value: string, foldLocal: boolean): string | undefined {
     const exact = this.spelt(value, foldLocal);
@@ -138,6 +146,10 @@ class NetworkTable implements EntryTable {
 
   get size(): number {
     return this.layers.size;
+  }
+
+  get overlay(): number {
+    return this.layers.overlay;
   }
 
   match(value: string): string | undefined {
@@ -243,33 +255,56 @@ function printKey(key: number | bigint): string {
   return printNetwork(network);
 }
 
-/** A table of entries already in canonical form. */
-export function tableOf(type: PlainListType, canonical: Iterable<string>): EntryTable {
-  if (type === 'network') {
-    const base = new Map<number | bigint, true>();
-    for (const entry of canonical) {
-      const key = networkKey(entry);
-      if (key !== undefined) base.set(key, true);
-    }
-    return networkTable(Layers.of(base), base.keys());
-  }
-  if (type === 'address') return addressTable(canonical);
-  const base = new Map<string, true>();
-  for (const entry of canonical) base.set(entry, true);
-  return new TextTable(Layers.of(base), type === 'domain');
+/** Makes a table entry by entry. */
+export interface TableBuilder {
+  /** A canonical entry; one that is there already changes nothing. */
+  add(entry: string): void;
+  /** Nothing may be added afterwards. */
+  build(): EntryTable;
 }
 
-function addressTable(canonical: Iterable<string>): EntryTable {
-  const base = new Map<string, Spellings>();
-  let size = 0;
-  for (const entry of canonical) {
-    const lower = entry.toLowerCase();
-    const key = lower === entry ? entry : lower;
-    const before = base.get(key);
-    const spellings = before === undefined ? [] : typeof before === 'string' ? [before] : before;
-    if (spellings.includes(entry)) continue;
-    size += 1;
-    base.set(key, spellings.length === 0 ? entry : [...spellings, entry]);
+export function tableBuilder(type: PlainListType): TableBuilder {
+  switch (type) {
+    case 'network':
+      return new NetworkTableBuilder();
+    case 'address': {
+      const spellings = new SpellingsBuilder();
+      return {
+        add: (entry) => {
+          spellings.add(entry);
+        },
+        build: () => new AddressTable(Layers.of(spellings.base()), spellings.size),
+      };
+    }
+    case 'domain':
+    case 'word': {
+      const keys = new KeySetBuilder();
+      return {
+        add: (entry) => {
+          keys.add(entry);
+        },
+        build: () => new TextTable(Layers.of(keys.base()), type === 'domain'),
+      };
+    }
   }
-  return new AddressTable(Layers.of(base), size);
+}
+
+class NetworkTableBuilder implements TableBuilder {
+  private readonly base = new Map<NetworkKey, true>();
+
+  add(entry: string): void {
+    const key = networkKey(entry);
+    if (key !== undefined) this.base.set(key, true);
+  }
+
+  build(): EntryTable {
+    return networkTable(Layers.of(this.base), this.base.keys());
+  }
+}
+
+/** A table of entries already in canonical form. */
+export function tableOf(type: PlainListType, canonical: Iterable<string>): EntryTable {
+  const builder = tableBuilder(type);
+  for (const entry of canonical) builder.add(entry);
+  return builder.build();
 }
