@@ -58,3 +58,8 @@ function valueOf(character: string): number | undefined {
   const value = ALPHABET.indexOf(plain);
   return value < 0 ? undefined : value;
 }
+
+/** Milliseconds since the epoch that a UUIDv7 holds. */
+export function idTimeMs(uuid: string): number {
+  return Number.parseInt(uuid.slice(0, 8) + uuid.slice(9, 13), 16);
+}
