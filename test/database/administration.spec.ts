@@ -183,6 +183,16 @@ describe('lists', () => {
     const values = Array.from({ length: 20_000 }, (_, index) => `user${index}@import.example`);
     expect(await db.lists.add('import', values, { actor: 'x' })).toMatchObject({ ok: true, revision: 1 });
     expect((await db.lists.load('import')).values).toHaveLength(20_000);
+    const sizes: number[] = [];
+    const { revision } = await db.lists.read('import', async (some) => {
+      sizes.push(some.length);
+      if (sizes.length === 1) await db.lists.add('import', ['late@example.com'], { actor: 'x' });
+    });
+    expect({ revision, slices: sizes.length, members: sizes.reduce((a, b) => a + b, 0) }).toEqual({
+      revision: 1,
+      slices: 5,
+      members: 20_000,
+    });
     expect(await eventsOf('list.changed')).toContainEqual({
       list: 'import',
       revision: 1,

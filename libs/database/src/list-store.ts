@@ -15,6 +15,8 @@ const LIST_CHANNEL = 'list_changed';
 const MOST_EVENTS = 20;
 /** More changes than this are slower than loading the list anew. */
 const MOST_CHANGES = 50_000;
+/** As many as are parsed in some milliseconds. */
+const FETCH_MEMBERS = 'fetch 4000 from members';
 
 export interface ListChangeContext {
   readonly actor: string;
@@ -65,12 +67,35 @@ export class ListStore {
 
   /** All members and the revision they belong to, from one snapshot. A list nobody touched has revision 0. */
   async load(list: string): Promise<{ readonly revision: number; readonly values: readonly string[] }> {
-    const { rows } = await query<{ revision: number | null; value: string | null }>(this.#pool, {
-      name: 'load-list',
-      text: 'select m.revision, e.value from managed_list m left join list_entry e on e.list = m.name where m.name = $1',
-      values: [list],
+    const values: string[] = [];
+    const { revision } = await this.read(list, (some) => {
+      for (const value of some) values.push(value);
     });
-    return { revision: rows[0]?.revision ?? 0, values: rows.flatMap((row) => (row.value === null ? [] : [row.value])) };
+    return { revision, values };
+  }
+
+  /**
+   * `load`, a few thousand members at a time and in no order: a list of millions is never in memory twice, and whoever
+   * takes them may do other work in between. The transaction is open until the last were taken.
+   */
+  async read(
+    list: string,
+    take: (values: readonly string[]) => void | Promise<void>,
+  ): Promise<{ readonly revision: number }> {
+    return inTransaction(this.#pool, async (client) => {
+      await client.query('set transaction isolation level repeatable read, read only');
+      const heads = await client.query<{ revision: number }>('select revision from managed_list where name = $1', [
+        list,
+      ]);
+      const revision = heads.rows[0]?.revision ?? 0;
+      if (revision === 0) return { revision };
+      await client.query('declare members no scroll cursor for select value from list_entry where list = $1', [list]);
+      for (;;) {
+        const { rows } = await client.query<[string]>({ text: FETCH_MEMBERS, rowMode: 'array' });
+        if (rows.length === 0) return { revision };
+        await take(rows.map(([value]) => value));
+      }
+    });
   }
 
   /** Changes after `revision`, oldest first. */
