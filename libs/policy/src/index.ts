@@ -42,4 +42,5 @@ export type {
   TransactionDecision,
   Verdict,
 } from './types.js';
+export { parseAddress, type AddressResult } from './values/addresses.js';
 export { FACTS, type FactDefinition, type FactType } from './vocabulary.js';
