@@ -6,6 +6,7 @@ import { CreateManagedList1763800000004 } from './0004-create-managed-list.js';
 import { CreateApiKeyAndNode1763800000005 } from './0005-create-api-key-and-node.js';
 import { CreateAccountAndSecret1763800000006 } from './0006-create-account-and-secret.js';
 import { AddDeliveryStatusNotifications1763800000007 } from './0007-add-delivery-status-notifications.js';
+import { CreateAuditChain1763800000008 } from './0008-create-audit-chain.js';
 
 export const MIGRATIONS = [
   CreateMessageAndQueue1763800000001,
@@ -15,6 +16,7 @@ export const MIGRATIONS = [
   CreateApiKeyAndNode1763800000005,
   CreateAccountAndSecret1763800000006,
   AddDeliveryStatusNotifications1763800000007,
+  CreateAuditChain1763800000008,
 ] as const;
 
 /** As noted in `schema_migration`. */

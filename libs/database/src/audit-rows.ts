@@ -1,20 +1,10 @@
 /** Audit events as rows: which fields become columns, and the arrays that carry a group of them in one statement. */
 import { z } from 'zod';
-import { recordableJson, recordableText, type AuditEvent } from '#audit';
+import { canonicalAddress, recordableJson, recordableText, type AuditEvent, type ChainedRow } from '#audit';
 import { jsonArray, textArray, uuidArray } from './binary-array.js';
 
-export interface AuditRow {
-  readonly id: string;
-  readonly kind: string;
-  readonly sessionId: string | null;
-  readonly transactionId: string | null;
-  readonly recipientId: string | null;
-  readonly recipient: string | null;
-  readonly sender: string | null;
-  readonly senderDomain: string | null;
-  readonly client: string | null;
-  readonly data: string;
-}
+/** A row as it is stored, and as it is hashed. */
+export type AuditRow = ChainedRow;
 
 /** Domain of an address, lower case; '' for the null sender. A quoted local part may hold an `@`: the last one counts. */
 export function domainOf(address: string): string {
@@ -25,7 +15,8 @@ export function domainOf(address: string): string {
 /** An address PostgreSQL's inet takes, without IPv6 zone, IPv4-mapped ones as IPv4; null for anything else. */
 function inetText(address: string): string | null {
   const bare = (address.split('%', 1)[0] ?? '').replace(/^::ffff:(?=\d+\.)/i, '');
-  return z.regexes.ipv4.test(bare) || z.regexes.ipv6.test(bare) ? bare : null;
+  if (z.regexes.ipv4.test(bare)) return bare;
+  return z.regexes.ipv6.test(bare) ? canonicalAddress(bare) : null;
 }
 
 /** `recipientId`, when given, is the queue row the event is about. */
@@ -61,16 +52,19 @@ function onlyRecipient(event: AuditEvent): string | undefined {
 export const AUDIT_COLUMNS =
   'id, kind, session_id, transaction_id, recipient_id, recipient, sender, sender_domain, client_address, data';
 
+/** How many arrays auditArrays() makes. */
+export const AUDIT_PARAMETERS = 10;
+
 /** `unnest` of the ten arrays that start at parameter `first`. */
 export function auditUnnest(first: number): string {
   const types = ['uuid', 'text', 'uuid', 'uuid', 'uuid', 'text', 'text', 'text', 'text', 'json'];
   return `unnest(${types.map((type, index) => `$${first + index}::${type}[]`).join(', ')}) as e (${AUDIT_COLUMNS})`;
 }
 
-/** What to select from auditUnnest(); `kind` may be replaced by an expression. */
-export function auditSelect(kind = 'e.kind'): string {
+/** What to select from auditUnnest(). */
+export function auditSelect(): string {
   return (
-    `e.id, ${kind}, e.session_id, e.transaction_id, e.recipient_id, e.recipient, e.sender, e.sender_domain, ` +
+    'e.id, e.kind, e.session_id, e.transaction_id, e.recipient_id, e.recipient, e.sender, e.sender_domain, ' +
     'e.client_address::inet, e.data'
   );
 }

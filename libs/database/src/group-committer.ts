@@ -9,8 +9,10 @@
 import type { Pool } from 'pg';
 import type { AuditEvent } from '#audit';
 import type { MessageToStore } from '#delivery';
+import type { AuditChains } from './audit-chain.js';
 import { auditRow, type AuditRow } from './audit-rows.js';
 import { AuditBuffer, type AuditBatch } from './audit-buffer.js';
+import { uuidArray } from './binary-array.js';
 import { withClient } from './connections.js';
 import {
   isConflict,
@@ -20,7 +22,7 @@ import {
   toOperationalError,
 } from './operational-error.js';
 import type { Watch } from './watch.js';
-import { acceptStatement, appendAgainStatement, appendStatement } from './write-statements.js';
+import { acceptStatement, appendStatement, rowsOf } from './write-statements.js';
 
 /** A commit that takes longer makes us ask whether the database is still there. */
 const SLOW_COMMIT_MS = 500;
@@ -37,6 +39,7 @@ interface Pending {
 export interface CommitterOptions {
   readonly pool: Pool;
   readonly watch: Watch;
+  readonly chains: AuditChains;
   readonly groupMessages: number;
   readonly groupBytes: number;
   readonly groupsInFlight: number;
@@ -164,26 +167,39 @@ export class GroupCommitter {
   }
 
   /** One statement, repeated once after a missing partition or a conflict. */
-  async #write(messages: readonly MessageToStore[], rows: readonly AuditRow[], again: boolean): Promise<void> {
-    const run = (): Promise<void> =>
-      withClient(this.#options.pool, async (client) => {
-        if (messages.length > 0) await client.query(acceptStatement(messages, rows, this.#options.owner()));
-        else await client.query(again ? appendAgainStatement(rows) : appendStatement(rows));
-        this.commits += 1;
-      });
+  async #write(messages: readonly MessageToStore[], appended: readonly AuditRow[], again: boolean): Promise<void> {
+    const rows = rowsOf(messages, again ? await this.#notStored(appended) : appended);
+    if (rows.length === 0 && messages.length === 0) return;
     try {
-      await run();
+      await this.#commit(messages, rows);
     } catch (error) {
       if (isMissingPartition(error)) {
-        const events = messages.flatMap((message) => message.events.map((event) => event.id));
-        await this.#options.makePartitions([
-          ...messages.map((message) => message.id),
-          ...events,
-          ...rows.map((row) => row.id),
-        ]);
+        await this.#options.makePartitions([...messages.map(({ id }) => id), ...rows.map(({ id }) => id)]);
       } else if (!isConflict(error)) throw error;
-      await run();
+      await this.#commit(messages, rows);
     }
+  }
+
+  async #commit(messages: readonly MessageToStore[], rows: readonly AuditRow[]): Promise<void> {
+    const { chains, owner, pool } = this.#options;
+    await chains.withBlock(rows, (block) =>
+      withClient(pool, async (client) => {
+        if (messages.length === 0) await client.query(appendStatement(rows, block));
+        else await client.query(acceptStatement({ messages, owner: owner(), audit: { rows, block } }));
+      }),
+    );
+    this.commits += 1;
+  }
+
+  /** Of rows whose earlier commit ended unknown, those that are not there: a row and its block are stored or not, together. */
+  async #notStored(rows: readonly AuditRow[]): Promise<readonly AuditRow[]> {
+    const stored = await withClient(this.#options.pool, (client) =>
+      client.query<{ id: string }>('select id from audit_event where id = any($1::uuid[])', [
+        uuidArray(rows.map(({ id }) => id)),
+      ]),
+    );
+    const ids = new Set(stored.rows.map(({ id }) => id));
+    return rows.filter(({ id }) => !ids.has(id));
   }
 
   async #failed(group: Pending[], batch: AuditBatch, error: unknown): Promise<void> {

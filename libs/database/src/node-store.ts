@@ -74,6 +74,11 @@ export class NodeStore {
     this.#options = options;
   }
 
+  /** This process as a gateway, once it joined. */
+  get current(): JoinedNode | undefined {
+    return this.#current;
+  }
+
   /** This process's incarnation, null before join(). */
   get owner(): number | null {
     return this.#current?.nodeId ?? null;

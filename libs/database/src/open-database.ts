@@ -7,6 +7,7 @@ import type { AuditEvent } from '#audit';
 import type { MessageToStore, QueueStore } from '#delivery';
 import { AccountStore } from './account-store.js';
 import { ApiKeyStore } from './api-key-store.js';
+import { AuditChains } from './audit-chain.js';
 import { AuditSearch } from './audit-search.js';
 import { openConnections, type Connections } from './connections.js';
 import { databaseConfigSchema, type DatabaseConfig, type DatabaseSettings } from './database-config.js';
@@ -81,12 +82,14 @@ function assemble(config: DatabaseConfig, watch: Watch): Database {
       await lists.removeExpired();
     },
   });
+  const chains = new AuditChains(() => nodes.current?.name ?? '');
   const owner = (): number | null => nodes.owner;
   const makePartitions = (ids: readonly string[]): Promise<void> => partitions.makeFor(ids);
   const { groupMessages, groupBytes, commitConnections: groupsInFlight, auditBufferEvents } = config;
   const committer = new GroupCommitter({
     pool: connections.commit,
     watch,
+    chains,
     groupMessages,
     groupBytes,
     groupsInFlight,
@@ -107,7 +110,7 @@ function assemble(config: DatabaseConfig, watch: Watch): Database {
       await partitions.makeAhead();
       return names;
     },
-    ...mailStores(connections, committer, { owner, makePartitions }),
+    ...mailStores(connections, committer, { chains, owner, makePartitions }),
     policies: new PolicyStore(connections.read, orm),
     lists,
     apiKeys: new ApiKeyStore(orm),
@@ -128,7 +131,7 @@ function assemble(config: DatabaseConfig, watch: Watch): Database {
 function mailStores(
   connections: Connections,
   committer: GroupCommitter,
-  node: Pick<QueueStoreOptions, 'owner' | 'makePartitions'>,
+  node: Pick<QueueStoreOptions, 'chains' | 'owner' | 'makePartitions'>,
 ): Pick<Database, 'messages' | 'queue' | 'audit'> {
   const append = (events: readonly AuditEvent[]): boolean => committer.append(events);
   const queue = new PostgresQueueStore({ pool: connections.queue, append, ...node });

@@ -10,7 +10,7 @@ const DAY_MS = 86_400_000;
 const DAYS_AHEAD = 14;
 /** Advisory lock key: one maker at a time, over all nodes. */
 const LOCK_KEY = 0x706f7374_01;
-const TABLES = ['message', 'audit_event'] as const;
+const TABLES = ['message', 'audit_event', 'audit_block'] as const;
 
 export class Partitions {
   readonly #pool: Pool;
@@ -63,7 +63,7 @@ async function makeMissing(client: ClientBase, table: (typeof TABLES)[number], d
 async function makeOne(client: ClientBase, table: (typeof TABLES)[number], day: number): Promise<void> {
   const name = partitionName(table, day);
   await client.query(`create table ${name} (like ${table} including defaults including constraints including storage)`);
-  if (table === 'audit_event') {
+  if (table !== 'message') {
     // Row triggers come with the parent; this one guards the partition itself.
     await client.query(
       `create trigger ${name}_no_truncate before truncate on ${name} for each statement execute function refuse_change()`,

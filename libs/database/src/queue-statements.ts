@@ -1,5 +1,6 @@
 /** SQL of the queue's hot path. Plans were read with `explain analyze` on an empty, a full and a never-analyzed table. */
-import { AUDIT_COLUMNS, auditSelect, auditUnnest } from './audit-rows.js';
+import { blockInsert } from './audit-chain.js';
+import { AUDIT_COLUMNS, AUDIT_PARAMETERS, auditSelect, auditUnnest } from './audit-rows.js';
 
 /** A row anybody may claim; the partial index queue_due_idx holds exactly these. */
 const FREE = `q.owner is null and q.state = 'queued'`;
@@ -42,9 +43,11 @@ export const CLAIM = `
     from leased group by message_id, route
   ) l left join message m on m.id = l.message_id`;
 
+const FIRST_AUDIT = 9;
+
 /**
- * $1 owner; $2, $3 finished rows (message, recipient); $4..$8 rows to try again; $9.. events, one per outcome. Returns
- * the recipients whose lease is lost: their rows stay as they are and their event is stored as `delivery.lease-lost`.
+ * $1 owner; $2, $3 finished rows (message, recipient); $4..$8 rows to try again; $9.. events, then their block. Ends with
+ * an error (LEASE_LOST) when one of the rows is not leased to the owner any more: then nothing of it is stored.
  */
 export const RECORD = `
   with gone as (
@@ -52,18 +55,23 @@ export const RECORD = `
     where q.message_id = i.message_id and q.id = i.id and q.owner = $1 returning q.id
   ), again as (
     update queue q set owner = null, next_attempt_at = i.next_attempt_at, last_reply = i.last_reply, attempts = q.attempts + 1,
-      delay_notified = q.delay_notified or i.delay_notified
+      delay_notified = q.delay_notified or i.delay_notified, takeovers = 0
     from unnest($4::uuid[], $5::uuid[], $6::timestamptz[], $7::text[], $8::bool[])
       as i (message_id, id, next_attempt_at, last_reply, delay_notified)
     where q.message_id = i.message_id and q.id = i.id and q.owner = $1 returning q.id
-  ), kept as (
-    select id from gone union all select id from again
   ), event as (
-    insert into audit_event (${AUDIT_COLUMNS})
-    select ${auditSelect(`case when e.recipient_id in (select id from kept) then e.kind else 'delivery.lease-lost' end`)}
-    from ${auditUnnest(9)}
-  )
-  select i.id from unnest($3::uuid[] || $5::uuid[]) as i (id) where i.id not in (select id from kept)`;
+    insert into audit_event (${AUDIT_COLUMNS}) select ${auditSelect()} from ${auditUnnest(FIRST_AUDIT)}
+  ), block as (${blockInsert(FIRST_AUDIT + AUDIT_PARAMETERS, FIRST_AUDIT)})
+  select case when (select count(*) from gone) + (select count(*) from again)
+    < cardinality($3::uuid[]) + cardinality($5::uuid[]) then refuse_lost_lease() end`;
+
+/** Raised by refuse_lost_lease(). */
+export const LEASE_LOST = 'P0L01';
+
+/** $1 owner; $2, $3 rows. Those that are leased to the owner now. */
+export const STILL_LEASED = `
+  select q.id from queue q join unnest($2::uuid[], $3::uuid[]) as i (message_id, id)
+    on q.message_id = i.message_id and q.id = i.id where q.owner = $1`;
 
 /** $1 owner, $2 recipients. Walks the queue: for a stop, not for every day. */
 export const RELEASE = `

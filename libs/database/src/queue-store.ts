@@ -7,20 +7,17 @@
  */
 import type { Pool } from 'pg';
 import type { MessageToStore, QueuedMessage, QueuedRecipient, QueueStore, RecipientOutcome } from '#delivery';
-import { recordableText, type AuditEvent } from '#audit';
-import { auditArrays, auditRow } from './audit-rows.js';
-import { boolArray, textArray, timestamptzArray, uuidArray } from './binary-array.js';
-import { inTransaction, query } from './connections.js';
+import type { AuditEvent } from '#audit';
+import type { AuditChains } from './audit-chain.js';
+import { uuidArray } from './binary-array.js';
+import { query } from './connections.js';
 import { newId } from './new-id.js';
-import { isConflict, isMissingPartition, OperationalError, sqlState } from './operational-error.js';
-import { CLAIM, RECORD, RELEASE, SET_ASIDE } from './queue-statements.js';
-import { acceptStatement } from './write-statements.js';
+import { OutcomeRecorder } from './outcome-recorder.js';
+import { CLAIM, RELEASE, SET_ASIDE } from './queue-statements.js';
 
 /** A look back of this length is safe: rows become visible later than their `next_attempt_at` by at most a commit. */
 const LOW_WATER_MARGIN_MS = 15_000;
 const LOW_WATER_RESET_MS = 60_000;
-const MOST_TRIES = 3;
-const UNIQUE_VIOLATION = '23505';
 const EVER_MS = 10 * 365 * 86_400_000;
 
 interface ClaimedRecipient {
@@ -48,15 +45,9 @@ interface ClaimedRow {
   smtp_utf8: boolean;
 }
 
-/** What one call of record() still has to write. */
-interface Batch {
-  readonly outcomes: readonly RecipientOutcome[];
-  readonly notices: readonly MessageToStore[];
-  readonly lost: readonly string[];
-}
-
 export interface QueueStoreOptions {
   readonly pool: Pool;
+  readonly chains: AuditChains;
   readonly owner: () => number | null;
   readonly append: (events: readonly AuditEvent[]) => void;
   readonly makePartitions: (ids: readonly string[]) => Promise<void>;
@@ -64,13 +55,13 @@ export interface QueueStoreOptions {
 
 export class PostgresQueueStore implements QueueStore {
   readonly #options: QueueStoreOptions;
-  /** Event ids of outcomes whose commit ended unknown; they are looked up before they are written again. */
-  readonly #uncertain = new Set<string>();
+  readonly #recorder: OutcomeRecorder;
   #drainedAtMs: number | undefined;
   #lowWaterResetAtMs = 0;
 
   constructor(options: QueueStoreOptions) {
     this.#options = options;
+    this.#recorder = new OutcomeRecorder({ ...options, owner: () => this.#owner() });
   }
 
   /** One statement. Rows whose message is gone are set aside (state `broken`, event `queue.set-aside`), not returned. */
@@ -87,28 +78,12 @@ export class PostgresQueueStore implements QueueStore {
     return rows.filter((row) => !broken.includes(row)).map(queuedMessage);
   }
 
-  /**
-   * One transaction for the whole batch. After a failure the caller may give outcomes and notices again: what was
-   * committed although no answer came is recognized by its ids. `lost` rows were taken over by another node.
-   */
-  async record(
+  /** See OutcomeRecorder. */
+  record(
     outcomes: readonly RecipientOutcome[],
     notices: readonly MessageToStore[],
   ): Promise<{ readonly lost: readonly string[] }> {
-    let batch: Batch = { outcomes, notices, lost: [] };
-    if (outcomes.some((outcome) => this.#uncertain.has(outcome.event.id))) batch = await this.#withoutStored(batch);
-    for (let tries = 1; batch.outcomes.length > 0 || batch.notices.length > 0; tries += 1) {
-      try {
-        return { lost: [...batch.lost, ...(await this.#recordOnce(batch))] };
-      } catch (error) {
-        this.#noteUncertain(batch, error);
-        if (tries > MOST_TRIES) throw error;
-        const rest = await this.#afterFailure(batch, error);
-        if (rest === undefined) throw error;
-        batch = rest;
-      }
-    }
-    return { lost: batch.lost };
+    return this.#recorder.record(outcomes, notices);
   }
 
   async release(recipientIds: readonly string[]): Promise<void> {
@@ -118,60 +93,6 @@ export class PostgresQueueStore implements QueueStore {
       text: RELEASE,
       values: [this.#owner(), uuidArray(recipientIds)],
     });
-  }
-
-  async #recordOnce({ outcomes, notices }: Batch): Promise<string[]> {
-    const statement = { name: 'record', text: RECORD, values: recordValues(outcomes, this.#owner()) };
-    if (notices.length === 0) {
-      const { rows } = await query<{ id: string }>(this.#options.pool, statement);
-      return rows.map((row) => row.id);
-    }
-    return inTransaction(this.#options.pool, async (client) => {
-      const { rows } = await client.query<{ id: string }>(statement);
-      await client.query(acceptStatement(notices, [], this.#owner()));
-      return rows.map((row) => row.id);
-    });
-  }
-
-  #noteUncertain({ outcomes }: Batch, error: unknown): void {
-    if (!(error instanceof OperationalError) || error.outcomeKnown) return;
-    for (const outcome of outcomes) this.#uncertain.add(outcome.event.id);
-  }
-
-  /** What to try again at once; undefined when that would not help. */
-  async #afterFailure(batch: Batch, error: unknown): Promise<Batch | undefined> {
-    if (isConflict(error)) return batch;
-    if (isMissingPartition(error)) {
-      const events = [
-        ...batch.outcomes,
-        ...batch.notices.flatMap((notice) => notice.events.map((event) => ({ event }))),
-      ];
-      await this.#options.makePartitions([
-        ...events.map(({ event }) => event.id),
-        ...batch.notices.map(({ id }) => id),
-      ]);
-      return batch;
-    }
-    if (sqlState(error) !== UNIQUE_VIOLATION) return undefined;
-    // An earlier try came through after all; or an id is truly used twice, then nothing of the batch is stored.
-    const rest = await this.#withoutStored(batch);
-    return rest.outcomes.length < batch.outcomes.length ? rest : undefined;
-  }
-
-  async #withoutStored({ outcomes, notices, lost }: Batch): Promise<Batch> {
-    const { rows } = await query<{ id: string; kind: string }>(this.#options.pool, {
-      text: `select id, kind from audit_event where id = any($1::uuid[])
-             union all select id, 'message' from message where id = any($2::uuid[])`,
-      values: [uuidArray(outcomes.map((outcome) => outcome.event.id)), uuidArray(notices.map((notice) => notice.id))],
-    });
-    const kinds = new Map(rows.map((row) => [row.id, row.kind]));
-    for (const outcome of outcomes) this.#uncertain.delete(outcome.event.id);
-    const nowLost = outcomes.filter((outcome) => kinds.get(outcome.event.id) === 'delivery.lease-lost');
-    return {
-      outcomes: outcomes.filter((outcome) => !kinds.has(outcome.event.id)),
-      notices: notices.filter((notice) => !kinds.has(notice.id)),
-      lost: [...lost, ...nowLost.map((outcome) => outcome.recipientId)],
-    };
   }
 
   async #setAside(rows: readonly ClaimedRow[]): Promise<void> {
@@ -248,20 +169,4 @@ function queuedRecipient(recipient: ClaimedRecipient, route: string): QueuedReci
     ...(originalRecipient === null ? {} : { originalRecipient }),
     ...(delayNotified ? { delayNotified } : {}),
   };
-}
-
-function recordValues(outcomes: readonly RecipientOutcome[], owner: number): unknown[] {
-  const done = outcomes.filter((outcome) => outcome.kind === 'done');
-  const again = outcomes.filter((outcome) => outcome.kind === 'retry');
-  return [
-    owner,
-    uuidArray(done.map((outcome) => outcome.messageId)),
-    uuidArray(done.map((outcome) => outcome.recipientId)),
-    uuidArray(again.map((outcome) => outcome.messageId)),
-    uuidArray(again.map((outcome) => outcome.recipientId)),
-    timestamptzArray(again.map((outcome) => outcome.nextAttemptAtMs)),
-    textArray(again.map((outcome) => recordableText(outcome.lastReply))),
-    boolArray(again.map((outcome) => outcome.delayNotified === true)),
-    ...auditArrays(outcomes.map((outcome) => auditRow(outcome.event, outcome.recipientId))),
-  ];
 }

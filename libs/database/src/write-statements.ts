@@ -4,7 +4,16 @@
  */
 import type { QueryConfig } from 'pg';
 import type { MessageToStore } from '#delivery';
-import { AUDIT_COLUMNS, auditArrays, auditRow, auditSelect, auditUnnest, type AuditRow } from './audit-rows.js';
+import { BLOCK_PARAMETERS, blockInsert, blockValues, type Block } from './audit-chain.js';
+import {
+  AUDIT_COLUMNS,
+  auditArrays,
+  auditRow,
+  auditSelect,
+  auditUnnest,
+  AUDIT_PARAMETERS,
+  type AuditRow,
+} from './audit-rows.js';
 import { boolArray, byteaArray, int4Array, int8Array, textArray, uuidArray } from './binary-array.js';
 
 /** Rows of `message` and `queue` come from $1..$10 and $11..$17; a null owner makes a row due for anybody. */
@@ -18,25 +27,38 @@ const ACCEPT = `
     insert into queue (message_id, id, address, route, owner, notify, original_recipient, next_attempt_at, accepted_at)
     select q.*, now(), now()
     from unnest($11::uuid[], $12::uuid[], $13::text[], $14::text[], $15::int4[], $16::text[], $17::text[]) as q
-  )
-  insert into audit_event (${AUDIT_COLUMNS})
-  select ${auditSelect()} from ${auditUnnest(18)}`;
+  )`;
 
-const APPEND = `insert into audit_event (${AUDIT_COLUMNS}) select ${auditSelect()} from ${auditUnnest(1)}`;
+const FIRST_AUDIT = 18;
+const ACCEPT_ALONE = `${ACCEPT} select`;
 
-/** Parameters of one commit group. `owner` is this node's incarnation, for messages that are `leased`. */
-export function acceptStatement(
-  messages: readonly MessageToStore[],
-  appended: readonly AuditRow[],
-  owner: number | null,
-): QueryConfig<Buffer[]> {
+const ACCEPT_AUDITED = `${ACCEPT}, block as (${blockInsert(FIRST_AUDIT + AUDIT_PARAMETERS, FIRST_AUDIT)})
+  insert into audit_event (${AUDIT_COLUMNS}) select ${auditSelect()} from ${auditUnnest(FIRST_AUDIT)}`;
+
+const APPEND = `
+  with block as (${blockInsert(1, 1 + BLOCK_PARAMETERS)})
+  insert into audit_event (${AUDIT_COLUMNS}) select ${auditSelect()} from ${auditUnnest(1 + BLOCK_PARAMETERS)}`;
+
+/** Audit rows of a commit group: those of its messages, then `appended`. */
+export function rowsOf(messages: readonly MessageToStore[], appended: readonly AuditRow[]): AuditRow[] {
+  const rows = messages.flatMap((message) => message.events.map((event) => auditRow(event)));
+  return appended.length === 0 ? rows : [...rows, ...appended];
+}
+
+/** What one accept statement writes. Without `audit` another statement of the transaction writes the events. */
+export interface CommitGroup {
+  readonly messages: readonly MessageToStore[];
+  /** This node's incarnation, for messages that are `leased`. */
+  readonly owner: number | null;
+  readonly audit?: { readonly rows: readonly AuditRow[]; readonly block: Block };
+}
+
+export function acceptStatement({ messages, owner, audit }: CommitGroup): QueryConfig<unknown[]> {
   const recipients = messages.flatMap((message) =>
     message.recipients.map((recipient) => ({ recipient, messageId: message.id, owner: message.leased ? owner : null })),
   );
-  const rows = messages.flatMap((message) => message.events.map((event) => auditRow(event)));
   return {
-    name: 'accept',
-    text: ACCEPT,
+    ...(audit === undefined ? { name: 'accept-alone', text: ACCEPT_ALONE } : { name: 'accept', text: ACCEPT_AUDITED }),
     values: [
       uuidArray(messages.map((message) => message.id)),
       textArray(messages.map((message) => message.sender)),
@@ -55,16 +77,11 @@ export function acceptStatement(
       int4Array(recipients.map((row) => row.owner)),
       textArray(recipients.map(({ recipient }) => recipient.notify?.join(',') ?? null)),
       textArray(recipients.map(({ recipient }) => recipient.originalRecipient ?? null)),
-      ...auditArrays(appended.length === 0 ? rows : [...rows, ...appended]),
+      ...(audit === undefined ? [] : [...auditArrays(audit.rows), ...blockValues(audit.block)]),
     ],
   };
 }
 
-export function appendStatement(rows: readonly AuditRow[]): QueryConfig<Buffer[]> {
-  return { name: 'append', text: APPEND, values: auditArrays(rows) };
-}
-
-/** For rows that may be stored already: the outcome of an earlier try is unknown. */
-export function appendAgainStatement(rows: readonly AuditRow[]): QueryConfig<Buffer[]> {
-  return { name: 'append-again', text: `${APPEND} on conflict (id) do nothing`, values: auditArrays(rows) };
+export function appendStatement(rows: readonly AuditRow[], block: Block): QueryConfig<unknown[]> {
+  return { name: 'append', text: APPEND, values: [...blockValues(block), ...auditArrays(rows)] };
 }
