@@ -14,6 +14,9 @@ export interface Row {
 
 const BEGIN = '<!-- bench: begin, written by `npm run bench -- --write` -->';
 const END = '<!-- bench: end -->';
+const sectionMarks = (section: string): Marks => [`<!-- bench ${section}: begin -->`, `<!-- bench ${section}: end -->`];
+
+type Marks = readonly [begin: string, end: string];
 
 const VARIANTS: Readonly<Record<string, (sessions: number) => string>> = {
   kept: (sessions) => `${String(sessions)} sessions kept`,
@@ -48,13 +51,23 @@ export function renderReport(rows: readonly Row[], conditions: Conditions): stri
 }
 
 export async function writeIntoDocument(file: string, report: string): Promise<void> {
+  await writeBetween(file, [BEGIN, END], report);
+}
+
+/** Puts a report where the document has the marks of its section, or at the end. */
+export async function writeSection(file: string, section: string, report: string): Promise<void> {
+  const marks = sectionMarks(section);
+  await writeBetween(file, marks, `${marks[0]}\n\n${report}\n\n${marks[1]}`);
+}
+
+async function writeBetween(file: string, [begin, end]: Marks, report: string): Promise<void> {
   const text = existsSync(file) ? readFileSync(file, 'utf8') : '# Performance\n';
-  const from = text.indexOf(BEGIN);
-  const to = text.indexOf(END);
+  const from = text.indexOf(begin);
+  const to = text.indexOf(end);
   const written =
     from < 0 || to < from
       ? `${text.trimEnd()}\n\n${report}\n`
-      : text.slice(0, from) + report + text.slice(to + END.length);
+      : text.slice(0, from) + report + text.slice(to + end.length);
   const style = await resolveConfig(file);
   writeFileSync(file, await format(written, { ...style, filepath: file }));
 }
@@ -97,7 +110,7 @@ function labelOf(variant: string, sessions: number): string {
   return VARIANTS[variant]?.(sessions) ?? variant;
 }
 
-function median(values: readonly number[]): number {
+export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length / 2;
   const low = sorted[Math.ceil(middle) - 1] ?? Number.NaN;
@@ -114,7 +127,7 @@ function milliseconds(values: readonly (number | undefined)[]): string {
   return known.length === 0 ? '–' : median(known).toFixed(1);
 }
 
-function machine(): string {
+export function machine(): string {
   const model = cpus()[0]?.model.trim() ?? 'unknown processor';
   const memory = `${(totalmem() / 2 ** 30).toFixed(0)} GiB`;
   return `${String(cpus().length)} × ${model}, ${memory}, ${process.platform} ${release()} ${arch()}`;

@@ -1,0 +1,85 @@
+/** Clients that mean no good, many at once, for what they cost a server. Each is bounded in time and octets. */
+import { connect } from 'node:net';
+import type { Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+
+export interface HostileClient {
+  readonly what: string;
+  /** What it sends after the banner, at once and without waiting for replies. */
+  readonly opening: string;
+  /** Then this, over and over, until so many octets were sent. */
+  readonly flood: Buffer;
+  readonly floodBytes: number;
+}
+
+const ENVELOPE = 'EHLO client.test\r\nMAIL FROM:<a@client.test>\r\nRCPT TO:<b@sink.test>\r\nDATA\r\n';
+const MEBIBYTE = 1_048_576;
+/** Longer than any attack here needs. */
+const ATTACK_MS = 4_000;
+
+export const HOSTILE_CLIENTS: readonly HostileClient[] = [
+  { what: 'header flood', opening: ENVELOPE, flood: repeated('X-Flood: y\r\n'), floodBytes: 4 * MEBIBYTE },
+  { what: 'one header of folds', opening: `${ENVELOPE}X:`, flood: repeated('\r\n a'), floodBytes: 4 * MEBIBYTE },
+  { what: 'content line of 1 MB', opening: ENVELOPE, flood: repeated('z'), floodBytes: MEBIBYTE },
+  {
+    what: 'near-miss ends of content',
+    opening: ENVELOPE,
+    flood: repeated('\r\n.\r\r\n..\r\n.x\r\n'),
+    floodBytes: MEBIBYTE,
+  },
+  { what: 'command line of 1 MB', opening: '', flood: repeated('A'), floodBytes: MEBIBYTE },
+  {
+    what: '10,000 RCPT',
+    opening: 'EHLO client.test\r\nMAIL FROM:<a@client.test>\r\n',
+    flood: Buffer.from('RCPT TO:<b@sink.test>\r\n'.repeat(1000)),
+    floodBytes: 10_000 * 23,
+  },
+  {
+    what: 'NOOPs, replies never read',
+    opening: '',
+    flood: Buffer.from('NOOP\r\n'.repeat(10_000)),
+    floodBytes: MEBIBYTE,
+  },
+];
+
+function repeated(text: string): Buffer {
+  return Buffer.from(text.repeat(Math.ceil(65_536 / text.length)), 'latin1');
+}
+
+/** Lets `count` clients do their worst; returns when they are done or held off, with the way to let go of them. */
+export async function attack(port: number, client: HostileClient, count: number): Promise<() => Promise<void>> {
+  const sockets = Array.from({ length: count }, () => assail(port, client));
+  const until = performance.now() + ATTACK_MS;
+  const busy = (): boolean => sockets.some((socket) => !socket.destroyed && socket.writableLength > 0);
+  do await delay(100);
+  while (busy() && performance.now() < until);
+  return async () => {
+    for (const socket of sockets) socket.destroy();
+    await delay(500);
+  };
+}
+
+function assail(port: number, client: HostileClient): Socket {
+  const socket = connect({ port, host: '127.0.0.1' });
+  socket.on('error', () => socket.destroy());
+  // Replies pile up at the server's side: that is part of the attack.
+  socket.pause();
+  socket.once('connect', () => {
+    setTimeout(() => {
+      socket.write(client.opening);
+      let sent = 0;
+      const more = (): void => {
+        while (sent < client.floodBytes && !socket.destroyed) {
+          sent += client.flood.length;
+          if (!socket.write(client.flood)) {
+            socket.once('drain', more);
+            return;
+          }
+        }
+      };
+      // Behind the replies to the envelope: pipelining past DATA would end the session at once.
+      setTimeout(more, 300);
+    }, 100);
+  });
+  return socket;
+}

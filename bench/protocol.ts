@@ -1,0 +1,178 @@
+/**
+ * The protocol alone: messages are read and thrown away. `npm run bench:protocol -- [--runs N] [--messages N] [--write]`
+ *
+ * Peers, in turns: this project's smtp-net, npm's smtp-server, Debian's Postfix (its smtpd told to DISCARD). One
+ * process each, load by smtp-source. Then what hostile clients cost the first two: see hostile-clients.ts.
+ */
+import { fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { startPostfix } from '../test/support/postfix.js';
+import { cpuSecondsOf } from '../test/support/processes.js';
+import { programPath } from '../test/support/program-path.js';
+import { sendBulk } from '../test/support/smtp-source.js';
+import { HOSTILE_CLIENTS, attack } from './hostile-clients.js';
+import type { ProtocolReport } from './protocol-server.js';
+import { machine, median, writeSection } from './report.js';
+
+const SESSIONS = 50;
+const HOSTILE = 200;
+
+interface ProtocolPeer {
+  readonly name: string;
+  readonly port: number;
+  /** Milliseconds of processor time since it was last asked. */
+  cpuMs(): Promise<number>;
+  /** Of a peer in Node: everything it knows of itself. */
+  readonly report?: () => Promise<ProtocolReport>;
+  stop(): Promise<void>;
+}
+
+export async function main(argv: readonly string[], project: string): Promise<number> {
+  const { values } = parseArgs({
+    args: [...argv],
+    options: {
+      runs: { type: 'string', default: '3' },
+      messages: { type: 'string', default: '30000' },
+      write: { type: 'boolean', default: false },
+    },
+  });
+  if (programPath('smtp-source') === undefined || process.getuid?.() !== 0) {
+    process.stderr.write('error: the bench needs the Debian package postfix, and root to run it\n');
+    return 1;
+  }
+  const folder = mkdtempSync(join(tmpdir(), 'bench-'));
+  chmodSync(folder, 0o755);
+  const peers: ProtocolPeer[] = [];
+  try {
+    for (const kind of ['smtp-net', 'smtp-server']) peers.push(await startNodePeer(kind));
+    peers.push(await startPostfixPeer(folder));
+    const load = { runs: Number(values.runs), messages: Number(values.messages) };
+    const report = [
+      `${new Date().toISOString().slice(0, 10)}, \`npm run bench:protocol -- ${argv.join(' ')}\`. ${machine()}.`,
+      '',
+      ...(await compare(peers, load)),
+      '',
+      ...(await besiege(peers)),
+    ].join('\n');
+    process.stdout.write(`${report}\n`);
+    if (values.write) await writeSection(join(project, 'docs/performance.md'), 'protocol', report);
+    return 0;
+  } finally {
+    for (const peer of peers) await peer.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function compare(peers: readonly ProtocolPeer[], load: { runs: number; messages: number }): Promise<string[]> {
+  const rates = peers.map(() => [] as number[]);
+  const costs = peers.map(() => [] as number[]);
+  for (let run = 0; run <= load.runs; run += 1) {
+    for (const [index, peer] of peers.entries()) {
+      // Postfix is slower by far: the same number of messages would only take longer.
+      const messages = Math.ceil(load.messages / (peer.report === undefined ? 10 : 1));
+      await peer.cpuMs();
+      const { seconds } = await sendBulk({
+        port: peer.port,
+        sender: 'a@source.test',
+        recipient: 'b@sink.test',
+        messages,
+        sessions: SESSIONS,
+        bodyBytes: 4096,
+      });
+      const cost = ((await peer.cpuMs()) * 1000) / messages;
+      process.stderr.write(
+        `run ${String(run)}: ${peer.name} ${(messages / seconds).toFixed(0)} msg/s, ${cost.toFixed(0)} ms/1000\n`,
+      );
+      if (run === 0) continue;
+      rates[index]?.push(messages / seconds);
+      costs[index]?.push(cost);
+    }
+  }
+  return [
+    `Messages of 4096 octets, ${String(SESSIONS)} sessions kept; median of ${String(load.runs)} runs in turns.`,
+    '',
+    '| Server | msg/s | CPU ms per 1000 messages |',
+    '|---|---:|---:|',
+    ...peers.map(
+      ({ name }, index) =>
+        `| ${name} | ${median(rates[index] ?? []).toFixed(0)} | ${median(costs[index] ?? []).toFixed(0)} |`,
+    ),
+  ];
+}
+
+async function besiege(peers: readonly ProtocolPeer[]): Promise<string[]> {
+  const lines = [
+    `${String(HOSTILE)} hostile clients of a kind at the same time: the longest time the event loop stood still, and the`,
+    'resident memory over that before the attack.',
+    '',
+    '| Clients | Server | longest block ms | memory over baseline MiB |',
+    '|---|---|---:|---:|',
+  ];
+  for (const client of HOSTILE_CLIENTS) {
+    for (const { name, port, report } of peers) {
+      if (report === undefined) continue;
+      const before = await report();
+      const release = await attack(port, client, HOSTILE);
+      const after = await report();
+      await release();
+      const grown = (after.rssBytes - before.rssBytes) / 2 ** 20;
+      lines.push(`| ${client.what} | ${name} | ${after.longestBlockMs.toFixed(1)} | ${grown.toFixed(1)} |`);
+      process.stderr.write(`${lines.at(-1) ?? ''}\n`);
+    }
+  }
+  return lines;
+}
+
+async function startNodePeer(kind: string): Promise<ProtocolPeer> {
+  const child: ChildProcess = fork(join(import.meta.dirname, 'protocol-server.js'), [kind], {
+    execArgv: ['--expose-gc'],
+  });
+  const [{ port }] = (await once(child, 'message')) as [{ port: number }];
+  const report = async (): Promise<ProtocolReport> => {
+    child.send('report');
+    const [answer] = (await once(child, 'message')) as [ProtocolReport];
+    return answer;
+  };
+  return {
+    name: kind,
+    port,
+    report,
+    cpuMs: async () => (await report()).cpuMs,
+    stop: async () => {
+      const ended = once(child, 'exit');
+      child.disconnect();
+      await ended;
+    },
+  };
+}
+
+async function startPostfixPeer(folder: string): Promise<ProtocolPeer> {
+  const postfix = await startPostfix({
+    folder: join(folder, 'postfix'),
+    smtpdProcesses: 200,
+    settings: {
+      default_process_limit: '200',
+      in_flow_delay: '0',
+      smtpd_client_connection_count_limit: '0',
+      smtpd_client_event_limit_exceptions: 'static:all',
+      smtpd_relay_restrictions: 'permit_mynetworks, reject',
+      smtpd_recipient_restrictions: 'check_recipient_access static:DISCARD',
+    },
+  });
+  let before = 0;
+  return {
+    name: `Postfix ${postfix.version}, DISCARD`,
+    port: postfix.port,
+    cpuMs: () => {
+      const used = cpuSecondsOf([postfix.pid]) * 1000 - before;
+      before += used;
+      return Promise.resolve(used);
+    },
+    stop: () => postfix.stop(),
+  };
+}
