@@ -22,6 +22,7 @@ export { runTests, type TestResult } from './run-tests.js';
 export { buildManagedList, ManagedListBuilder } from './sets/managed-list.js';
 export { createSnapshot, type Snapshot, type SnapshotOptions } from './snapshot.js';
 export type { ConditionStep, Step } from './trace.js';
+export { ParcelReceiver, parcelsOf, type Parcel } from './transfer.js';
 export type {
   Decision,
   DecisionReply,

@@ -8,9 +8,11 @@
 import { createHash } from 'node:crypto';
 import type { AuditEvent } from '#audit';
 import { newId, type ListStore, type PolicyRelease, type PolicyRevision, type PolicyStore } from '#database';
-import { buildManagedList, compile, type CompiledPolicy, type Finding, type ManagedList } from '#policy';
+import { compile, type CompiledPolicy, type CompileResult, type Finding, type ManagedList } from '#policy';
 import { ListenFailure, type Listeners, type PreparedListeners } from '../inbound/listeners.js';
 import type { Logger } from '../log.js';
+import { compileAside } from './compile-aside.js';
+import { isWorn, loadList, rebuildList, updateList } from './list-loader.js';
 import type { LoadedPolicy, PolicyHolder } from './policy-holder.js';
 
 const POLL_INTERVAL_MS = 2_000;
@@ -19,7 +21,7 @@ export interface PolicyReloaderOptions {
   readonly policyName: string;
   readonly nodeName: string;
   readonly policies: Pick<PolicyStore, 'liveRelease' | 'revision'>;
-  readonly lists: Pick<ListStore, 'heads' | 'load' | 'changesSince'>;
+  readonly lists: Pick<ListStore, 'heads' | 'read' | 'changesSince'>;
   readonly holder: PolicyHolder;
   readonly listeners: Listeners;
   readonly appendAudit: (events: readonly AuditEvent[]) => void;
@@ -33,6 +35,9 @@ export class PolicyReloader {
   #stopped = false;
   #reportedFailure = '';
   readonly #listeners: ((loaded: LoadedPolicy) => void)[] = [];
+  /** Lists made anew beside the one in force, which take its place at the next look. */
+  readonly #rebuilt = new Map<string, ManagedList>();
+  #rebuilding: Promise<void> | undefined;
 
   constructor(private readonly options: PolicyReloaderOptions) {}
 
@@ -73,6 +78,7 @@ export class PolicyReloader {
     this.#stopped = true;
     clearInterval(this.#timer);
     await this.#running;
+    await this.#rebuilding;
   }
 
   async #refresh(): Promise<void> {
@@ -89,6 +95,21 @@ export class PolicyReloader {
     else await this.#swapPolicy(loaded);
     this.#reportedFailure = '';
     for (const listener of this.#listeners) listener(loaded);
+    this.#rebuildWorn(lists);
+  }
+
+  /** A list that was changed much is made anew, while the changed one goes on judging. */
+  #rebuildWorn(lists: ReadonlyMap<string, ManagedList>): void {
+    const worn = [...lists.values()].find(isWorn);
+    if (worn === undefined || this.#rebuilding !== undefined || this.#stopped) return;
+    this.#rebuilding = rebuildList(worn)
+      .then((list) => {
+        this.#rebuilt.set(list.name, list);
+      })
+      .finally(() => {
+        this.#rebuilding = undefined;
+        this.hint();
+      });
   }
 
   async #compileReleased(
@@ -96,7 +117,9 @@ export class PolicyReloader {
   ): Promise<{ readonly policy: CompiledPolicy; readonly digest: string }> {
     const released = await this.options.policies.revision(release.revision, release.policy);
     if (released === undefined) throw new Error(`released revision ${String(release.revision)} is missing`);
-    return compileRevision(released);
+    // Before the first policy there is nobody to keep waiting.
+    const isFirst = this.options.holder.loaded === undefined;
+    return compileRevision(released, isFirst ? compile : compileAside);
   }
 
   async #swapPolicy(loaded: LoadedPolicy): Promise<void> {
@@ -136,33 +159,19 @@ export class PolicyReloader {
     const heads = new Map((await this.options.lists.heads()).map((head) => [head.list, head.revision]));
     const lists = new Map<string, ManagedList>();
     for (const { name, type } of wanted) {
-      const old = known.get(name);
+      const old = this.#newestOf(name, known.get(name));
       const revision = heads.get(name) ?? 0;
-      if (old?.type !== type) lists.set(name, await this.#loadWhole(name, type));
-      else lists.set(name, old.revision === revision ? old : await this.#applyChanges(old));
+      if (old?.type !== type) lists.set(name, await loadList(this.options.lists, name, type));
+      else lists.set(name, old.revision === revision ? old : await updateList(this.options.lists, old));
     }
     return lists;
   }
 
-  async #loadWhole(name: string, type: ManagedList['type']): Promise<ManagedList> {
-    const { revision, values } = await this.options.lists.load(name);
-    return buildManagedList(type, name, revision, values);
-  }
-
-  async #applyChanges(list: ManagedList): Promise<ManagedList> {
-    const since = await this.options.lists.changesSince(list.name, list.revision);
-    if (since.kind === 'reload') return this.#loadWhole(list.name, list.type);
-    let changed = list;
-    // Revision by revision: a value may be added and removed again in between.
-    for (const change of since.changes) {
-      const values = [change.value];
-      changed = changed.withChanges(
-        change.operation === 'add' ? values : [],
-        change.operation === 'remove' ? values : [],
-        change.revision,
-      );
-    }
-    return changed;
+  /** The one in force, or what was made of it since. */
+  #newestOf(name: string, known: ManagedList | undefined): ManagedList | undefined {
+    const rebuilt = this.#rebuilt.get(name);
+    this.#rebuilt.delete(name);
+    return rebuilt?.type === known?.type ? (rebuilt ?? known) : known;
   }
 
   #reportFailure(error: unknown): void {
@@ -191,12 +200,15 @@ class PolicyUnusable extends Error {
   }
 }
 
-function compileRevision(released: PolicyRevision): { readonly policy: CompiledPolicy; readonly digest: string } {
+async function compileRevision(
+  released: PolicyRevision,
+  compiler: (source: string) => CompileResult | Promise<CompileResult>,
+): Promise<{ readonly policy: CompiledPolicy; readonly digest: string }> {
   const { revision, source, digest } = released;
   if (`sha256:${createHash('sha256').update(source, 'utf8').digest('hex')}` !== digest) {
     throw new PolicyUnusable(revision, `revision ${String(revision)} does not match its digest`);
   }
-  const result = compile(source);
+  const result = await compiler(source);
   if (result.ok) return { policy: result.policy, digest };
   const first = result.findings.find((finding) => finding.severity === 'blocks');
   const why = first === undefined ? 'unknown finding' : describe(first);

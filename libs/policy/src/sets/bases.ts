@@ -2,7 +2,7 @@
  * What tables of texts stand on: a plain map while there are few entries, packed keys once there are many.
  */
 import type { LayerBase } from './layers.js';
-import { MAX_PACKED_OCTETS, PackedKeys } from './packed-keys.js';
+import { MAX_PACKED_OCTETS, PackedKeys, type PackedParts } from './packed-keys.js';
 
 /** Maps are faster to make and to copy below this; above, they need three times the memory. */
 const FEW = 4_096;
@@ -98,6 +98,10 @@ class PackedBase<V> implements LayerBase<string, V> {
     this.size = keys.size + odd.size - hidden;
   }
 
+  parts(): BaseParts<V> {
+    return { many: this.keys.parts(), odd: this.odd };
+  }
+
   get(key: string): V | undefined {
     const odd = this.odd.size === 0 ? undefined : this.odd.get(key);
     if (odd !== undefined) return odd;
@@ -108,4 +112,16 @@ class PackedBase<V> implements LayerBase<string, V> {
     for (const key of this.keys.keys()) if (!this.odd.has(key)) yield [key, this.valueOf(key)];
     yield* this.odd.entries();
   }
+}
+
+/** What a base is made of: plain containers, and memory that threads share. */
+export type BaseParts<V> =
+  { readonly few: ReadonlyMap<string, V> } | { readonly many: PackedParts; readonly odd: ReadonlyMap<string, V> };
+
+export function partsOf<V>(base: LayerBase<string, V>): BaseParts<V> {
+  return base instanceof PackedBase ? (base as PackedBase<V>).parts() : { few: new Map(base.entries()) };
+}
+
+export function baseOf<V>(parts: BaseParts<V>, valueOf: (key: string) => V): LayerBase<string, V> {
+  return 'few' in parts ? parts.few : new PackedBase(PackedKeys.of(parts.many), parts.odd, valueOf);
 }

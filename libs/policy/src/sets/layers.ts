@@ -31,6 +31,12 @@ export class Layers<K, V> {
     return this.layers.reduce((sum, layer) => sum + layer.size, 0);
   }
 
+  /** The base, when nothing stands in front of it. */
+  unchanged(): LayerBase<K, V> {
+    if (this.layers.length > 0) throw new Error('layers with changes have no parts');
+    return this.base;
+  }
+
   get(key: K): V | undefined {
     for (let i = this.layers.length - 1; i >= 0; i -= 1) {
       const layer = this.layers[i];

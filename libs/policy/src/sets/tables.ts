@@ -7,7 +7,7 @@
  */
 import { splitAddress } from '../values/addresses.js';
 import { parseIp, parseNetwork, printNetwork, type IpAddress, type Network } from '../values/networks.js';
-import { KeySetBuilder, SpellingsBuilder, type Spellings } from './bases.js';
+import { baseOf, KeySetBuilder, partsOf, SpellingsBuilder, type BaseParts, type Spellings } from './bases.js';
 import { Layers } from './layers.js';
 import type { PlainListType } from './entries.js';
 
@@ -22,7 +22,19 @@ export interface EntryTable {
   /** Adds and removes canonical entries; removals first. */
   with(adds: Iterable<string>, removes: Iterable<string>): EntryTable;
   entries(): Iterable<string>;
+  /** What it is made of, to be handed to another thread; only of a table that was not changed since it was built. */
+  parts(): TableParts;
 }
+
+export type TableParts =
+  | { readonly type: 'domain' | 'word'; readonly base: BaseParts<true> }
+  | { readonly type: 'address'; readonly base: BaseParts<Spellings>; readonly size: number }
+  | {
+      readonly type: 'network';
+      readonly base: ReadonlyMap<NetworkKey, true>;
+      readonly lengths4: readonly number[];
+      readonly lengths6: readonly number[];
+    };
 
 /** Domains and words: the key is the entry. */
 class TextTable implements EntryTable {
@@ -63,6 +75,10 @@ class TextTable implements EntryTable {
 
   *entries(): Generator<string> {
     for (const [entry] of this.layers.entries()) yield entry;
+  }
+
+  parts(): TableParts {
+    return { type: this.suffixes ? 'domain' : 'word', base: partsOf(this.layers.unchanged()) };
   }
 }
 
@@ -115,6 +131,10 @@ class AddressTable implements EntryTable {
       if (typeof spellings === 'string') yield spellings;
       else yield* spellings;
     }
+  }
+
+  parts(): TableParts {
+    return { type: 'address', base: partsOf(this.layers.unchanged()), size: this.size };
   }
 
   private spelt(address: string, foldLocal: boolean): string | undefined {
@@ -189,6 +209,12 @@ class NetworkTable implements EntryTable {
 
   *entries(): Generator<string> {
     for (const [key] of this.layers.entries()) yield printKey(key);
+  }
+
+  parts(): TableParts {
+    const base = this.layers.unchanged();
+    if (!(base instanceof Map)) throw new Error('networks stand on a map');
+    return { type: 'network', base, lengths4: this.lengths4, lengths6: this.lengths6 };
   }
 }
 
@@ -299,6 +325,23 @@ class NetworkTableBuilder implements TableBuilder {
 
   build(): EntryTable {
     return networkTable(Layers.of(this.base), this.base.keys());
+  }
+}
+
+export function isEntryTable(value: object): value is EntryTable {
+  return value instanceof TextTable || value instanceof AddressTable || value instanceof NetworkTable;
+}
+
+/** The table again, in the other thread. */
+export function tableFrom(parts: TableParts): EntryTable {
+  switch (parts.type) {
+    case 'network':
+      return new NetworkTable(Layers.of(parts.base), parts.lengths4, parts.lengths6);
+    case 'address':
+      return new AddressTable(Layers.of(baseOf(parts.base, (key) => key)), parts.size);
+    case 'domain':
+    case 'word':
+      return new TextTable(Layers.of(baseOf(parts.base, () => true)), parts.type === 'domain');
   }
 }
 

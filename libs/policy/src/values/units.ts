@@ -58,3 +58,8 @@ export function parseInstantMs(text: string): number | undefined {
   const ms = Date.parse(text.toUpperCase());
   return Number.isNaN(ms) ? undefined : ms;
 }
+
+/** Tells the time of day in a zone, `22:05`. A zone that does not exist throws `RangeError`. */
+export function clockOf(zone: string): Intl.DateTimeFormat {
+  return new Intl.DateTimeFormat('en-GB', { timeZone: zone, hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+}
