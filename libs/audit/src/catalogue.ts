@@ -45,6 +45,14 @@ const ATTEMPT: FieldsOf<AttemptRecord> = {
   nextAttemptAtMs: 'next attempt, for deferrals',
 };
 
+const REVIEW: FieldsOf<DataOf<'review.discarded'>> = {
+  queue: 'review queue',
+  rule: 'rule that held it; overruled by a release',
+  actor: 'who, or `expiry`',
+  reason: 'why',
+  revision: 'revision of the policy in force',
+};
+
 const EVENTS: Catalogue = {
   'connection.refused': {
     meaning: 'A connection was refused before any command.',
@@ -82,11 +90,16 @@ const EVENTS: Catalogue = {
       id: 'id of the recipient, the same in the queue and in its deliveries',
       original: 'address as the client gave it',
       address: 'address after rewriting',
-      verdict: '`accept`, `reject` or `defer`',
+      verdict: '`accept`, `reject`, `defer`, `hold` or `discard`',
       by: 'deciding rule',
       reply: 'reply as sent',
       route: 'route chosen, for accepted ones',
       facts: 'facts of this recipient alone',
+      tags: 'tags given up to RCPT TO',
+      reviewQueue: 'review queue that keeps the mail, for `hold`',
+      instead: 'its own verdict, where the one answer to all recipients made it another (`mixed-verdicts`)',
+      headers: 'changes to the header of its mail',
+      addedBy: 'rule that added it (`add-recipient`, or a copy); the client never named it',
     },
   },
   'delivery.succeeded': { meaning: 'The next hop took the recipient.', fields: ATTEMPT },
@@ -104,6 +117,29 @@ const EVENTS: Catalogue = {
   'bounce.suppressed': {
     meaning: 'No notice was sent.',
     fields: { reason: 'why', recipients: 'recipients it would have told about' },
+  },
+  'review.requested': {
+    meaning: 'A person decided about held mail; a gateway carries it out.',
+    fields: {
+      queue: REVIEW.queue,
+      rule: REVIEW.rule,
+      action: '`release`, `reject`, `return` or `discard`',
+      actor: 'who',
+      reason: 'why',
+    },
+  },
+  'review.released': {
+    meaning: 'Held mail was judged again by the live policy and goes on.',
+    fields: { ...REVIEW, route: 'its route', address: 'where it goes' },
+  },
+  'review.returned': {
+    meaning: 'Held mail was refused; the sender gets a notice.',
+    fields: { ...REVIEW, reply: 'what the notice says' },
+  },
+  'review.discarded': { meaning: 'Held mail was thrown away.', fields: REVIEW },
+  'review.kept': {
+    meaning: 'Held mail was to be released, but the live policy does not let it through. It waits on.',
+    fields: { ...REVIEW, by: 'rule that objects', verdict: 'what it says' },
   },
   'policy.published': {
     meaning: 'A revision became the live policy.',

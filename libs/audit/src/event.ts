@@ -6,7 +6,13 @@
  */
 
 /** A value of a policy fact as it is recorded. A failed look-up is `{ unknown: why }`, never a missing key. */
-export type RecordedFact = string | number | boolean | readonly string[] | { readonly unknown: string };
+export type RecordedFact =
+  | string
+  | number
+  | boolean
+  | readonly string[]
+  | readonly number[]
+  | { readonly unknown: string; readonly values?: readonly string[]; readonly among?: readonly string[] };
 export type RecordedFacts = Readonly<Record<string, RecordedFact>>;
 
 /** Which policy judged: enough to load exactly the same snapshot again. `lists` maps managed list to its revision. */
@@ -25,7 +31,8 @@ export interface RecordedRecipient {
   readonly original: string;
   /** Address mail goes to, after rewriting. */
   readonly address: string;
-  readonly verdict: 'accept' | 'reject' | 'defer';
+  /** After the final dot where message rules judged; `hold` and `discard` come from there only. */
+  readonly verdict: 'accept' | 'reject' | 'defer' | 'hold' | 'discard';
   /** Rule that decided (`rcpt/leaver`, `builtin/relay-denied`), or '' when no rule did. */
   readonly by: string;
   /** The reply as sent, byte for byte, without CRLF. */
@@ -33,6 +40,20 @@ export interface RecordedRecipient {
   /** Route chosen by the routing rules; absent for a refused recipient. */
   readonly route?: string;
   readonly facts: RecordedFacts;
+  /** Tags given by rules up to RCPT TO: a release goes on from there. */
+  readonly tags?: readonly string[];
+  /** Review queue that keeps the mail, for `hold`. */
+  readonly reviewQueue?: string;
+  /** Its own verdict, where `mixed-verdicts` made it another. */
+  readonly instead?: { readonly verdict: string; readonly reply?: string };
+  /** Changes to the header of its mail. */
+  readonly headers?: readonly {
+    readonly op: 'set' | 'add' | 'remove';
+    readonly name: string;
+    readonly value?: string;
+  }[];
+  /** Rule that added it (`add-recipient`, or a copy): the client never named it, and nothing was judged for it. */
+  readonly addedBy?: string;
 }
 
 export interface TransactionRecord {
@@ -97,6 +118,19 @@ export interface RecordedAccount {
   readonly note?: string;
 }
 
+export type ReviewAction = 'release' | 'reject' | 'return' | 'discard';
+
+/** How held mail stopped waiting, or did not. */
+export interface ReviewEnd {
+  readonly queue: string;
+  /** Rule that held it. Overridden where a person released the mail. */
+  readonly rule: string;
+  readonly actor: string;
+  readonly reason?: string;
+  /** Policy revision that judged the release. */
+  readonly revision: number;
+}
+
 interface EventBase {
   /** UUIDv7: its time is the event's time, and ids sort as the events happened on one node. */
   readonly id: string;
@@ -146,6 +180,17 @@ export type AuditEvent = EventBase &
     /** `transactionId` is the failed message's; `noticeId` the bounce's own transaction id. */
     | { readonly kind: 'bounce.queued'; readonly data: { noticeId: string; to: string; recipients: readonly string[] } }
     | { readonly kind: 'bounce.suppressed'; readonly data: { reason: string; recipients: readonly string[] } }
+    /** `review.*`: `transactionId` and `recipientId` say whose mail. A person asked for it. */
+    | {
+        readonly kind: 'review.requested';
+        readonly data: { queue: string; rule: string; action: ReviewAction; actor: string; reason?: string };
+      }
+    /** Done, by a person's word or by expiry (`actor` is then `expiry`). */
+    | { readonly kind: 'review.released'; readonly data: ReviewEnd & { route: string; address: string } }
+    | { readonly kind: 'review.returned'; readonly data: ReviewEnd & { reply: string } }
+    | { readonly kind: 'review.discarded'; readonly data: ReviewEnd }
+    /** A release that the live policy did not let through: the mail goes on waiting. */
+    | { readonly kind: 'review.kept'; readonly data: ReviewEnd & { by: string; verdict: string } }
     | {
         readonly kind: 'policy.published';
         readonly data: { revision: number; previous?: number; digest: string; actor: string; reason?: string };

@@ -15,6 +15,8 @@ export type {
   RecordedFacts,
   RecordedRecipient,
   RecordedSnapshot,
+  ReviewAction,
+  ReviewEnd,
   TransactionRecord,
 } from './event.js';
 export { parsePublicId, publicId, traceOf } from './ids.js';

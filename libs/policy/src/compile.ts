@@ -8,15 +8,11 @@ import { explore } from './analyse/explore.js';
 import type { CompiledPolicy, CompileResult } from './compiled.js';
 import { compileInvariants, compileTests } from './compile/expectations.js';
 import { CompileContext } from './compile/context.js';
+import { compileCopies, compileEffects, compileReviewQueues } from './compile/effects.js';
 import { compileLists } from './compile/lists.js';
 import { compileClients, compileDomains, compileRewriting, firstDomain } from './compile/parties.js';
-import {
-  compileLimits,
-  compileListeners,
-  compilePostmasterDomain,
-  compileRetry,
-  compileRoutes,
-} from './compile/places.js';
+import { compileListenerPrograms, compileListeners } from './compile/listeners.js';
+import { compileLimits, compilePostmasterDomain, compileRetry, compileRoutes } from './compile/places.js';
 import { compileAcl, compileRouting } from './compile/rules.js';
 import type { PolicyDocument } from './document.js';
 import { shapeDocument } from './document-faults.js';
@@ -75,9 +71,10 @@ function compileParts(context: CompileContext): CompiledPolicy {
   const listeners = compileListeners(context);
   const clients = compileClients(context);
   const domains = compileDomains(context);
-  const acl = compileAcl(context);
+  const acl = compileAcl(context, (rule, pointer) => compileEffects(context, rule, pointer, domains));
   const rewriting = compileRewriting(context, domains);
   const routing = compileRouting(context);
+  const copies = compileCopies(context);
   const retryProfiles = compileRetry(context);
   const routes = compileRoutes(context, retryProfiles);
   const limits = compileLimits(context);
@@ -85,6 +82,7 @@ function compileParts(context: CompileContext): CompiledPolicy {
   const tests = compileTests(context);
   const invariants = compileInvariants(context);
   const program: Program = {
+    listeners: compileListenerPrograms(context, listeners),
     lists: context.slots,
     clients,
     domains,
@@ -92,6 +90,8 @@ function compileParts(context: CompileContext): CompiledPolicy {
     aclIndex: indexRules(acl, context.slots),
     rewriting,
     routing,
+    copies,
+    mixedVerdicts: context.document.settings?.['mixed-verdicts'] ?? 'hold',
     ...(postmasterDomain === undefined ? {} : { postmasterDomain }),
     tests,
     invariants,
@@ -104,6 +104,9 @@ function compileParts(context: CompileContext): CompiledPolicy {
     routes,
     retryProfiles,
     limits,
+    mixedVerdicts: program.mixedVerdicts,
+    reviewQueues: compileReviewQueues(context),
+    ...contentNeeds(program),
     usedFacts: usedFacts(program),
     program,
   };
@@ -133,12 +136,20 @@ function managedLists(context: CompileContext): readonly ManagedListDefinition[]
   );
 }
 
+/** Present when there are message rules: the facts of the content that they ask for. */
+function contentNeeds({ acl }: Program): { readonly contentFacts?: ReadonlySet<string> } {
+  if (acl.message.length === 0) return {};
+  const facts = acl.message.flatMap((rule) => [...rule.when, ...rule.unless].map(({ fact }) => fact));
+  return { contentFacts: new Set(facts.filter(({ phase }) => phase === 'message').map(({ name }) => name)) };
+}
+
 /** Facts that somebody asks for. */
 function usedFacts(program: Program): ReadonlySet<string> {
   const conditions: Condition[] = [
     ...program.clients.flatMap((client) => client.match),
     ...Object.values(program.acl).flatMap((rules) => rules.flatMap((rule) => [...rule.when, ...rule.unless])),
     ...program.routing.flatMap((rule) => [...rule.when, ...rule.unless]),
+    ...program.copies.flatMap((rule) => [...rule.when, ...rule.unless]),
   ];
   return new Set(conditions.map((condition) => condition.fact.name));
 }

@@ -4,8 +4,10 @@ import type {
   Finding,
   ListenerDefinition,
   ManagedListDefinition,
+  MixedVerdicts,
   PolicyLimits,
   RetryProfile,
+  ReviewQueue,
   RouteDefinition,
 } from './types.js';
 
@@ -18,6 +20,11 @@ export interface CompiledPolicy {
   /** `default` is always there. */
   readonly retryProfiles: ReadonlyMap<string, RetryProfile>;
   readonly limits: PolicyLimits;
+  readonly mixedVerdicts: MixedVerdicts;
+  /** `mixed` is always there. */
+  readonly reviewQueues: ReadonlyMap<string, ReviewQueue>;
+  /** Facts of the content that message rules ask for; absent when there are no message rules, and nothing is to be judged. */
+  readonly contentFacts?: ReadonlySet<string>;
   /** Facts that some rule or client of this policy asks for: the gateway need not fetch others. */
   readonly usedFacts: ReadonlySet<string>;
   /** Internal: only this library may look inside. */

@@ -1,6 +1,7 @@
 /** Shapes of conditions, of a test's facts and of an invariant, made from the vocabulary. */
 import { z } from 'zod';
 import type { Phase } from './types.js';
+import { HEADER_FACT } from './content-facts.js';
 import { TIME_OF_DAY_PATTERN } from './values/units.js';
 import { FACTS, factsIn, type FactDefinition } from './vocabulary.js';
 
@@ -22,7 +23,7 @@ function expectedOperand(fact: FactDefinition): string {
     network: 'the name of a network list, or a network such as `192.0.2.0/24`',
     domain: 'the name of a domain list, or a domain such as `example.com` or `.example.com`',
     address: 'the name of an address list, or an address such as `ann@example.com` or `*@example.com`',
-    word: 'the name of a word list, or words in brackets such as `[noreply]`',
+    word: `${fact.any === true ? '`any`, ' : ''}the name of a word list, or words in brackets such as \`${wordExample(fact)}\``,
     enum: `one of ${(fact.values ?? []).map((value) => `\`${value}\``).join(', ')}`,
     name: `the name of a ${fact.names ?? 'thing'}${fact.names === 'client' ? ', or `none`' : ''}`,
     number: 'a number, or `{ at-least, above, at-most, below: NUMBER }`',
@@ -31,6 +32,10 @@ function expectedOperand(fact: FactDefinition): string {
     time: '`{ from: "22:00", to: "06:00", zone: Europe/Berlin }`',
   };
   return kinds[fact.type];
+}
+
+function wordExample(fact: FactDefinition): string {
+  return fact.example.startsWith('[') ? fact.example : '[ann]';
 }
 
 function scalarSchema(fact: FactDefinition, error: string): z.ZodType<Scalar> {
@@ -73,13 +78,27 @@ function operandSchema(fact: FactDefinition): z.ZodType<Operand> {
 }
 
 function optionalOperands(facts: readonly FactDefinition[]): Record<string, z.ZodOptional<z.ZodType<Operand>>> {
-  return Object.fromEntries(facts.map((fact) => [fact.name, operandSchema(fact).optional()]));
+  const askable = facts.filter((fact) => fact.evidence !== true);
+  return Object.fromEntries(askable.map((fact) => [fact.name, operandSchema(fact).optional()]));
+}
+
+/** Facts of the family `header.<name>` under the keys that a document uses. */
+function headerOperands(keys: readonly string[]): Record<string, z.ZodOptional<z.ZodType<Operand>>> {
+  const operand = operandSchema(HEADER_FACT).optional();
+  return Object.fromEntries(keys.map((key) => [key, operand]));
 }
 
 /** `when`, `unless` and `match`: facts known in the phase, without those in `except`. */
-export function conditionsSchema(phase: Phase, except: readonly string[] = []): z.ZodType<Conditions> {
+export function conditionsSchema(
+  phase: Phase,
+  except: readonly string[] = [],
+  headers: readonly string[] = [],
+): z.ZodType<Conditions> {
   const facts = factsIn(phase).filter((fact) => !except.includes(fact.name));
-  return z.strictObject(optionalOperands(facts), { error: 'conditions: facts and what they must be' });
+  return z.strictObject(
+    { ...optionalOperands(facts), ...headerOperands(headers) },
+    { error: 'conditions: facts and what they must be' },
+  );
 }
 
 /** What an invariant forbids: any fact, the verdict, the route. */
@@ -92,7 +111,7 @@ export function neverSchema(verdict: z.ZodType<string>): z.ZodType<Conditions> {
     },
   );
   return z.strictObject(
-    { ...optionalOperands(FACTS), verdict: verdict.optional(), route: routes.optional() },
+    { ...optionalOperands(factsIn('routing')), verdict: verdict.optional(), route: routes.optional() },
     {
       error: 'facts, `verdict` and `route`',
     },
@@ -110,12 +129,14 @@ function givenValue(fact: FactDefinition): z.ZodType<GivenValue> {
   if (fact.type === 'boolean') return z.union([z.boolean(), unknown], { error });
   if (fact.type === 'number') return z.union([z.number().int().min(0), unknown], { error });
   if (fact.type === 'enum') return z.enum([...(fact.values ?? []), 'unknown'], { error });
-  return z.string({ error });
+  const text = z.string({ error });
+  return fact.multiple === true ? z.union([text, z.array(text)], { error }) : text;
 }
 
 /** A test's facts, and members of managed lists. */
-export function givenSchema(): z.ZodType<Record<string, GivenValue | undefined>> {
+export function givenSchema(headers: readonly string[]): z.ZodType<Record<string, GivenValue | undefined>> {
   const facts = Object.fromEntries(FACTS.map((fact) => [fact.name, givenValue(fact).optional()]));
+  for (const key of headers) facts[key] = givenValue(HEADER_FACT).optional();
   const members = z.record(z.string(), z.array(z.string({ error: 'a text' }), { error: 'a list of texts' }), {
     error: 'members of managed lists by name',
   });

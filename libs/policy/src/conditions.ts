@@ -3,7 +3,7 @@ import { isMember } from './members.js';
 import type { Bounds, Condition, ValueSet } from './program.js';
 import type { Scope } from './scope.js';
 import { NO, triNot, triOf, triOr, UNKNOWN, YES, type Tri } from './tri.js';
-import type { FactValue } from './types.js';
+import type { FactValue, UnknownFact } from './types.js';
 import { parseIp } from './values/networks.js';
 import { parseInstantMs } from './values/units.js';
 import { splitAddress } from './values/addresses.js';
@@ -15,18 +15,18 @@ export function evaluateCondition(scope: Scope, condition: Condition): Tri {
   return condition.negated ? triNot(result) : result;
 }
 
-function isList(value: FactValue): value is readonly string[] {
+function isList(value: FactValue): value is readonly string[] | readonly number[] {
   return Array.isArray(value);
 }
 
 function inSet(scope: Scope, condition: Condition, value: FactValue | undefined): Tri {
   if (value === undefined) return triOf(condition.none && !condition.every);
   if (isList(value)) return someOrEvery(scope, condition, value);
-  if (typeof value === 'object') return UNKNOWN;
+  if (typeof value === 'object') return inPartlyKnown(scope, condition, value);
   return matchesOne(scope, condition, value);
 }
 
-function someOrEvery(scope: Scope, condition: Condition, values: readonly string[]): Tri {
+function someOrEvery(scope: Scope, condition: Condition, values: readonly string[] | readonly number[]): Tri {
   if (values.length === 0) return triOf(condition.none && !condition.every);
   let some: Tri = NO;
   let every: Tri = NO; // "some value is outside", negated at the end
@@ -38,6 +38,16 @@ function someOrEvery(scope: Scope, condition: Condition, values: readonly string
   return condition.every ? triNot(every) : some;
 }
 
+/** Some values are known, and of some others only that they may be values too. */
+function inPartlyKnown(scope: Scope, condition: Condition, { values = [], among }: UnknownFact): Tri {
+  if (among === undefined) return UNKNOWN;
+  const some = (candidates: readonly string[]): boolean =>
+    candidates.some((value) => matchesOne(scope, condition, value) === YES);
+  if (condition.every) return values.every((value) => matchesOne(scope, condition, value) === YES) ? UNKNOWN : NO;
+  if (some(values)) return YES;
+  return some(among) || (condition.none && values.length === 0) ? UNKNOWN : NO;
+}
+
 function matchesOne(scope: Scope, condition: Condition, value: string | number | boolean): Tri {
   if (condition.none && value === 'none') return YES;
   return matches(scope, condition.fact, condition.set, value);
@@ -47,6 +57,8 @@ function matches(scope: Scope, fact: FactDefinition, set: ValueSet, value: strin
   switch (set.kind) {
     case 'members':
       return typeof value === 'string' ? matchesMember(scope, fact, set, value) : UNKNOWN;
+    case 'any':
+      return YES;
     case 'words':
       return typeof value === 'string' ? triOf(set.words.has(value)) : UNKNOWN;
     case 'booleans':
@@ -67,6 +79,7 @@ function matchesMember(
   value: string,
 ): Tri {
   if (fact.type === 'network' && parseIp(value) === undefined) return UNKNOWN;
+  if (fact.exact === true && value !== value.toLowerCase()) return NO;
   return isMember(scope.snapshot, set.members, value, foldsLocal(scope, fact, value));
 }
 

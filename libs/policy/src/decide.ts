@@ -20,6 +20,8 @@ export interface Outcome {
   readonly answer: 'now' | 'at-rcpt';
   readonly reply?: DecisionReply;
   readonly unknown?: string;
+  /** Review queue, for `hold`. */
+  readonly reviewQueue?: string;
 }
 
 /** What is said when a fact that matters is not known. */
@@ -61,6 +63,10 @@ function runRule(scope: Scope, phase: AclPhase, rule: Rule): Outcome | undefined
     traceStep(scope, { stage: phase, id: rule.id, result: 'expired' });
     return undefined;
   }
+  if (rule.id === scope.overridden) {
+    traceStep(scope, { stage: phase, id: rule.id, result: 'overridden' });
+    return undefined;
+  }
   const holds = ruleHolds(scope, rule);
   if (scope.trace !== undefined) traceRule(scope, phase, rule, holds);
   if (holds === YES) scope.reached?.add(rule.id);
@@ -72,11 +78,19 @@ function act(scope: Scope, rule: Rule, holds: Tri): Outcome | undefined {
     return rule.onUnknown === 'skip' ? undefined : deferUnknown(scope, rule);
   }
   for (const tag of rule.tags) if (!scope.tags.includes(tag)) scope.tags.push(tag);
+  applyEffects(scope, rule);
   if (rule.verdict === undefined) return undefined;
-  const base = { verdict: rule.verdict, by: rule.id, answer: rule.answer };
+  const queue = rule.queue === undefined ? {} : { reviewQueue: rule.queue };
+  const base = { verdict: rule.verdict, by: rule.id, answer: rule.answer, ...queue };
   return rule.reply === undefined
     ? { ...base, answer: 'now' }
     : { ...base, reply: fillReply(rule.reply, replyFacts(scope)) };
+}
+
+function applyEffects(scope: Scope, rule: Rule): void {
+  for (const edit of rule.headers) scope.headers.set(edit.name.toLowerCase(), edit);
+  for (const address of rule.addRecipients) scope.addRecipients.push({ address, by: rule.id });
+  if (rule.redirect !== undefined) scope.redirect = { address: rule.redirect, by: rule.id };
 }
 
 function deferUnknown(scope: Scope, rule: Rule): Outcome {
@@ -96,8 +110,9 @@ function replyFacts(scope: Scope): Readonly<Record<string, unknown>> {
 function traceRule(scope: Scope, phase: AclPhase, rule: Rule, holds: Tri): void {
   const acts = holds === YES || (holds === UNKNOWN && rule.onUnknown === 'match');
   const verdict = acts ? rule.verdict : rule.onUnknown === 'defer' ? 'defer' : undefined;
-  const tags = acts ? rule.tags.map((tag) => `tag ${tag}`) : [];
-  const effect = [...(verdict === undefined ? [] : [verdict]), ...tags].join(', ');
+  const effects = acts ? effectTexts(rule) : [];
+  const said = verdict === 'hold' ? `hold in ${rule.queue ?? ''}` : verdict;
+  const effect = [...(said === undefined ? [] : [said]), ...effects].join(', ');
   traceStep(scope, {
     stage: phase,
     id: rule.id,
@@ -107,4 +122,13 @@ function traceRule(scope: Scope, phase: AclPhase, rule: Rule, holds: Tri): void 
     when: rule.when,
     unless: rule.unless,
   });
+}
+
+function effectTexts(rule: Rule): readonly string[] {
+  return [
+    ...rule.tags.map((tag) => `tag ${tag}`),
+    ...rule.headers.map(({ op, name, value }) => `${op} header ${name}${value === undefined ? '' : `: ${value}`}`),
+    ...rule.addRecipients.map((address) => `add recipient ${address}`),
+    ...(rule.redirect === undefined ? [] : [`redirect to ${rule.redirect}`]),
+  ];
 }

@@ -5,7 +5,8 @@
  * analysed, so that its faults come in the same answer.
  */
 import type { z } from 'zod';
-import { policySchema, type PolicyDocument } from './document.js';
+import { isHeaderKey } from './content-facts.js';
+import { policySchema, policySchemaFor, type PolicyDocument } from './document.js';
 import { joinPointer, type Findings } from './findings.js';
 import { nearest } from './nearest.js';
 import { FACTS, factNamed } from './vocabulary.js';
@@ -252,9 +253,24 @@ const STAND_INS: Readonly<Record<string, unknown>> = {
   routes: { [STAND_IN_NAME]: { file: { format: 'maildir', directory: STAND_IN_NAME } } },
 };
 
+/** Keys `header.<name>` in message rules and tests. */
+function headerKeys(root: unknown): readonly string[] {
+  const items = (path: Path): readonly unknown[] => {
+    const found = valueAt(root, path);
+    return Array.isArray(found) ? found : [];
+  };
+  const rules = items(['acl', 'message']).flatMap((rule) => [valueAt(rule, ['when']), valueAt(rule, ['unless'])]);
+  const given = items(['tests']).map((test) => valueAt(test, ['given']));
+  const keys = [...rules, ...given].flatMap((conditions) =>
+    typeof conditions === 'object' && conditions !== null ? Object.keys(conditions) : [],
+  );
+  return [...new Set(keys.filter(isHeaderKey))];
+}
+
 /** Checks the shape; every fault of it becomes a finding. */
 export function shapeDocument(value: unknown, findings: Findings): Shaped {
-  const whole = policySchema.safeParse(value);
+  const schema = policySchemaFor(headerKeys(value));
+  const whole = schema.safeParse(value);
   if (whole.success) return { document: whole.data, complete: true };
   const writer = new FaultWriter(value, findings);
   writer.write(whole.error.issues);
@@ -263,7 +279,7 @@ export function shapeDocument(value: unknown, findings: Findings): Shaped {
   const keysOnly = writer.faulty.filter((path) => typeof path.at(-1) === 'string');
   for (const cut of [keysOnly, writer.faulty.map(removable), writer.faulty.map((path) => path.slice(0, 1))]) {
     const remainder = without(value, cut);
-    const rest = policySchema.safeParse({ ...STAND_INS, ...remainder.value });
+    const rest = schema.safeParse({ ...STAND_INS, ...remainder.value });
     if (rest.success) {
       findings.translate(remainder.original);
       return { document: rest.data, complete: false };

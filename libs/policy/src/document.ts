@@ -6,9 +6,11 @@
  */
 import { z } from 'zod';
 import { conditionsSchema, givenSchema, neverSchema, type Conditions, type GivenValue } from './conditions-schema.js';
+import { HEADER_FACT, HEADER_KEY_PATTERN } from './content-facts.js';
 import { ACL_PHASES, type AclPhase } from './vocabulary.js';
 import { listenerSchema } from './document-listeners.js';
-import { date, duration, flag, name, oneOrMore, size, text, values, waive, whole } from './schema-parts.js';
+import { copySchema, ruleMetadata, ruleSchema, type CopyDocument, type RuleDocument } from './document-rules.js';
+import { duration, flag, name, oneOrMore, size, text, values, waive, whole } from './schema-parts.js';
 
 const within = z.union(
   [
@@ -53,33 +55,6 @@ const domainEntry = z.strictObject(
   },
   { error: 'the keys `match` and `recipients`' },
 );
-
-const ruleMetadata = {
-  expires: date.optional(),
-  owner: text('a name').optional(),
-  reason: text('a text').optional(),
-};
-
-const replyText = (verb: 'reject' | 'defer'): z.ZodString =>
-  text(verb === 'reject' ? 'a reply such as `550 5.7.1 Text`' : 'a reply such as `451 4.7.1 Text`');
-
-function ruleSchema(phase: AclPhase): z.ZodType<RuleDocument> {
-  const shape = {
-    name,
-    when: conditionsSchema(phase).optional(),
-    unless: conditionsSchema(phase).optional(),
-    accept: flag('`true`').optional(),
-    reject: replyText('reject').optional(),
-    defer: replyText('defer').optional(),
-    tag: oneOrMore(name, 'a tag or a list of tags').optional(),
-    'on-unknown': z.enum(['defer', 'skip', 'match'], { error: '`defer`, `skip` or `match`' }).optional(),
-    mode: z.literal('monitor', { error: '`monitor`' }).optional(),
-    ...ruleMetadata,
-  };
-  const answer = z.enum(['now', 'at-rcpt'], { error: '`now` or `at-rcpt`' }).optional();
-  const expected = { error: 'a rule: `name`, conditions and what to do' };
-  return phase === 'rcpt' ? z.strictObject(shape, expected) : z.strictObject({ ...shape, answer }, expected);
-}
 
 const rewriting = z.strictObject(
   {
@@ -169,35 +144,48 @@ const settings = z.strictObject(
     'max-connections': whole(1, 100_000, 'a number from 1 to 100000').optional(),
     'max-connections-per-address': whole(1, 100_000, 'a number from 1 to 100000').optional(),
     'postmaster-domain': text('a domain of `domains`').optional(),
+    'mixed-verdicts': z.enum(['hold', 'split', 'strictest'], { error: '`hold`, `split` or `strictest`' }).optional(),
   },
   { error: 'settings' },
 );
 
-const VERDICT_EXPECTED = '`accept`, `reject` or `defer`';
-const verdict = z.enum(['accept', 'reject', 'defer'], { error: VERDICT_EXPECTED });
+/** Before content is known. */
+const envelopeVerdict = z.enum(['accept', 'reject', 'defer'], { error: '`accept`, `reject` or `defer`' });
+const verdict = z.enum(['accept', 'reject', 'defer', 'hold', 'discard'], {
+  error: '`accept`, `reject`, `defer`, `hold` or `discard`',
+});
 
-const test = z.strictObject(
+const expectSchema = z.strictObject(
   {
-    name: text('what is tested, in words', 200),
-    given: givenSchema(),
-    expect: z.strictObject(
-      {
-        verdict,
-        by: z.string({ error: 'the id of a rule such as `rcpt/leaver`' }).max(200).optional(),
-        route: name.optional(),
-        client: name.optional(),
-        recipient: text('an address').optional(),
-        code: whole(400, 599, 'a reply code').optional(),
-        tag: oneOrMore(name, 'a tag or a list of tags').optional(),
-      },
-      { error: 'what to expect: `verdict` and, if need be, `by`, `route`, `client`, `recipient`, `code`, `tag`' },
-    ),
+    verdict,
+    by: z.string({ error: 'the id of a rule such as `rcpt/leaver`' }).max(200).optional(),
+    route: name.optional(),
+    client: name.optional(),
+    recipient: text('an address').optional(),
+    code: whole(400, 599, 'a reply code').optional(),
+    tag: oneOrMore(name, 'a tag or a list of tags').optional(),
+    queue: name.optional(),
+    header: z
+      .record(z.string(), text('the value of the field', 900), {
+        error: 'fields by name such as `{ X-Origin: external }`',
+      })
+      .optional(),
+    'added-recipient': oneOrMore(text('an address'), 'an address or a list of them').optional(),
   },
-  { error: 'a test: `name`, `given` and `expect`' },
+  {
+    error:
+      'what to expect: `verdict` and, if need be, `by`, `route`, `client`, `recipient`, `code`, `tag`, `queue`, `header`, `added-recipient`',
+  },
 );
 
+const testSchema = (headers: readonly string[]): z.ZodType<TestDocument> =>
+  z.strictObject(
+    { name: text('what is tested, in words', 200), given: givenSchema(headers), expect: expectSchema },
+    { error: 'a test: `name`, `given` and `expect`' },
+  );
+
 const invariant = z.strictObject(
-  { name: text('what must never happen, in words', 200), never: neverSchema(verdict) },
+  { name: text('what must never happen, in words', 200), never: neverSchema(envelopeVerdict) },
   { error: 'an invariant: `name` and `never`' },
 );
 
@@ -206,49 +194,62 @@ const named = <T extends z.ZodType>(item: T, expected: string): z.ZodRecord<z.Zo
 const many = <T extends z.ZodType>(item: T, expected: string): z.ZodArray<T> => z.array(item, { error: expected });
 
 const RULES_EXPECTED = 'a list of rules';
-const aclShape = Object.fromEntries(
-  ACL_PHASES.map((phase) => [phase, many(ruleSchema(phase), RULES_EXPECTED).optional()]),
-) as Record<AclPhase, z.ZodOptional<z.ZodArray<z.ZodType<RuleDocument>>>>;
-
-export const policySchema = z.strictObject(
+const EXPIRY_EXPECTED = '`return-to-sender`, `deliver`, or `discard` with a `reason`';
+const reviewQueue = z.strictObject(
   {
-    policy: name,
-    description: text('a text', 2000).optional(),
-    listeners: named(listenerSchema, 'listeners by name').refine((all) => Object.keys(all).length > 0, {
-      error: 'at least one listener',
-    }),
-    lists: named(list, 'lists by name').optional(),
-    clients: many(client, 'a list of clients').optional(),
-    domains: many(domainEntry, 'a list of domains').optional(),
-    acl: z
-      .strictObject(aclShape, { error: `rules by phase: ${ACL_PHASES.map((phase) => `\`${phase}\``).join(', ')}` })
-      .optional(),
-    rewriting: many(rewriting, 'a list of rewriting entries').optional(),
-    routing: many(routingRule, 'a list of routing rules').min(1, { error: 'at least one routing rule' }),
-    routes: named(route, 'routes by name'),
-    retry: named(retry, 'retry profiles by name').optional(),
-    settings: settings.optional(),
-    tests: many(test, 'a list of tests').optional(),
-    invariants: many(invariant, 'a list of invariants').optional(),
+    expire: duration,
+    'on-expire': z.enum(['return-to-sender', 'deliver', 'discard'], { error: EXPIRY_EXPECTED }),
+    reason: text('why mail may be discarded unseen').optional(),
+    description: text('a text').optional(),
   },
-  { error: 'a policy document with the keys `policy`, `listeners`, `routing` and `routes`' },
+  { error: 'a review queue: `expire` and `on-expire`' },
 );
 
-/** A rule of any acl phase. */
-export interface RuleDocument {
-  name: string;
-  when?: Conditions | undefined;
-  unless?: Conditions | undefined;
-  accept?: true | undefined;
-  reject?: string | undefined;
-  defer?: string | undefined;
-  tag?: string | string[] | undefined;
-  'on-unknown'?: 'defer' | 'skip' | 'match' | undefined;
-  mode?: 'monitor' | undefined;
-  answer?: 'now' | 'at-rcpt' | undefined;
-  expires?: string | undefined;
-  owner?: string | undefined;
-  reason?: string | undefined;
+const rulesOf = (
+  phase: AclPhase,
+  headers: readonly string[] = [],
+): z.ZodOptional<z.ZodArray<z.ZodType<RuleDocument>>> => many(ruleSchema(phase, headers), RULES_EXPECTED).optional();
+const envelopeRules = Object.fromEntries(
+  ACL_PHASES.filter((phase) => phase !== 'message').map((phase) => [phase, rulesOf(phase)]),
+) as Record<Exclude<AclPhase, 'message'>, ReturnType<typeof rulesOf>>;
+
+const documentShape = {
+  policy: name,
+  description: text('a text', 2000).optional(),
+  listeners: named(listenerSchema, 'listeners by name').refine((all) => Object.keys(all).length > 0, {
+    error: 'at least one listener',
+  }),
+  lists: named(list, 'lists by name').optional(),
+  clients: many(client, 'a list of clients').optional(),
+  domains: many(domainEntry, 'a list of domains').optional(),
+  rewriting: many(rewriting, 'a list of rewriting entries').optional(),
+  copies: many(copySchema, 'a list of copies').optional(),
+  routing: many(routingRule, 'a list of routing rules').min(1, { error: 'at least one routing rule' }),
+  routes: named(route, 'routes by name'),
+  retry: named(retry, 'retry profiles by name').optional(),
+  'review-queues': named(reviewQueue, 'review queues by name').optional(),
+  settings: settings.optional(),
+  invariants: many(invariant, 'a list of invariants').optional(),
+};
+
+const ACL_EXPECTED = `rules by phase: ${ACL_PHASES.map((phase) => `\`${phase}\``).join(', ')}`;
+
+function buildSchema(headers: readonly string[]) {
+  const acl = z.strictObject({ ...envelopeRules, message: rulesOf('message', headers) }, { error: ACL_EXPECTED });
+  return z.strictObject(
+    { ...documentShape, acl: acl.optional(), tests: many(testSchema(headers), 'a list of tests').optional() },
+    { error: 'a policy document with the keys `policy`, `listeners`, `routing` and `routes`' },
+  );
+}
+
+type PolicySchema = ReturnType<typeof buildSchema>;
+
+/** Without the facts `header.<name>`, of which there are as many as names. */
+export const policySchema: PolicySchema = buildSchema([]);
+
+/** With the facts `header.<name>` that a document asks for, as it spells them. */
+export function policySchemaFor(headers: readonly string[]): PolicySchema {
+  return headers.length === 0 ? policySchema : buildSchema(headers);
 }
 
 export type PolicyDocument = z.infer<typeof policySchema>;
@@ -256,12 +257,32 @@ export type ListenerDocument = z.infer<typeof listenerSchema>;
 export type ListDocument = z.infer<typeof list>;
 export type ClientDocument = z.infer<typeof client>;
 export type RouteDocument = z.infer<typeof route>;
-export type TestDocument = z.infer<typeof test>;
+export interface TestDocument {
+  name: string;
+  given: Record<string, GivenValue | undefined>;
+  expect: z.infer<typeof expectSchema>;
+}
+export type ReviewQueueDocument = z.infer<typeof reviewQueue>;
+export type { CopyDocument, RuleDocument };
 export type InvariantDocument = z.infer<typeof invariant>;
 export type { Conditions, GivenValue };
 
 /** The JSON Schema of a policy document, generated from the same schema that checks it. */
 export function policyJsonSchema(): Record<string, unknown> {
-  const schema = z.toJSONSchema(policySchema, { target: 'draft-2020-12', io: 'input', reused: 'ref' });
+  const schema = z.toJSONSchema(policySchemaFor([HEADER_FACT.name]), {
+    target: 'draft-2020-12',
+    io: 'input',
+    reused: 'ref',
+    override: ({ jsonSchema }) => openHeaderFamily(jsonSchema),
+  });
   return { ...schema, title: 'Postern policy', $id: 'https://postern.invalid/policy.schema.json' };
+}
+
+/** The stand-in key `header.<name>` → every key of that form. */
+function openHeaderFamily(schema: z.core.JSONSchema.BaseSchema): void {
+  const { properties } = schema;
+  const family = properties?.[HEADER_FACT.name];
+  if (properties === undefined || family === undefined) return;
+  Reflect.deleteProperty(properties, HEADER_FACT.name);
+  schema.patternProperties = { [HEADER_KEY_PATTERN]: family };
 }

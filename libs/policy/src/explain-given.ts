@@ -40,7 +40,7 @@ export function explainGiven(policy: CompiledPolicy, given: GivenTexts): GivenEx
   }
   if (messages.length > 0) return { ok: false, messages };
   const { shared, own } = splitFacts(facts);
-  const explanation = explainTransaction(testSnapshot(policy, { lists }), shared, own === undefined ? [] : [own]);
+  const explanation = explainTransaction(testSnapshot(policy, { lists }), shared, own === undefined ? [] : [own], true);
   return { ok: true, explanation, facts };
 }
 

@@ -1,6 +1,5 @@
 /** A decision in English, for the console, the API and the CLI. */
-import { decideTransaction, judgeRecipientIn } from './judge.js';
-import { Scope } from './scope.js';
+import { decideTransaction } from './transaction.js';
 import type { Snapshot } from './snapshot.js';
 import type { ConditionStep, Step } from './trace.js';
 import type { Facts, FactValue, RecipientDecision, TransactionDecision } from './types.js';
@@ -15,18 +14,25 @@ export interface Explanation {
   readonly lines: readonly string[];
 }
 
-export function explainTransaction(snapshot: Snapshot, facts: Facts, recipients: readonly Facts[]): Explanation {
+/** `content`: whether message rules judged; left out, the fact `size` says so. */
+export function explainTransaction(
+  snapshot: Snapshot,
+  facts: Facts,
+  recipients: readonly Facts[],
+  content?: boolean,
+): Explanation {
   const steps: Step[] = [];
-  const shared = decideTransaction(snapshot, facts, [], steps);
-  const judged = recipients.map((own) => {
-    const ownSteps: Step[] = [];
-    const decided = judgeRecipientIn(new Scope(snapshot, { ...facts, ...own }, ownSteps), shared.mail);
-    return { decided, ownSteps };
+  const recipientSteps = recipients.map((): Step[] => []);
+  const decision = decideTransaction(snapshot, facts, recipients, {
+    steps,
+    recipientSteps,
+    ...(content === undefined ? {} : { content }),
   });
-  const decision = { ...shared, recipients: judged.map(({ decided }) => decided) };
-  const outcome = judged.flatMap(({ decided, ownSteps }) => [...explainSteps(ownSteps), recipientLine(decided)]);
+  const outcome = decision.recipients.flatMap((decided, index) => [
+    ...explainSteps(recipientSteps[index] ?? []),
+    recipientLine(decided),
+  ]);
   const whole = recipients.length === 0 ? [wholeLine(decision)] : [];
-  const recipientSteps = judged.map(({ ownSteps }) => ownSteps);
   return { decision, steps, recipientSteps, lines: [...explainSteps(steps), ...outcome, ...whole] };
 }
 
@@ -37,7 +43,10 @@ export function explainSteps(steps: readonly Step[]): readonly string[] {
 function show(value: FactValue | undefined): string {
   if (value === undefined) return 'absent';
   if (Array.isArray(value)) return value.length === 0 ? 'empty' : (value as readonly string[]).join(', ');
-  if (typeof value === 'object' && 'unknown' in value) return `unknown (${value.unknown})`;
+  if (typeof value === 'object' && 'unknown' in value) {
+    const known = value.values === undefined ? '' : `; known: ${show(value.values)}`;
+    return `unknown (${value.unknown}${known})`;
+  }
   return String(value);
 }
 
@@ -61,12 +70,16 @@ function stageText(stage: string): string {
     relay: 'relay authorisation',
     recipients: 'recipient verification',
     routing: 'routing rule',
+    redirect: 'redirect by',
+    copies: 'copy',
+    class: 'class of recipients',
   };
   return texts[stage] ?? 'rule';
 }
 
 function resultText(step: Step): string {
   if (step.result === 'expired') return 'expired, decides nothing';
+  if (step.result === 'overridden') return 'overruled by a person, decides nothing';
   const would = step.monitor && step.effect !== '' ? 'would have made it ' : '';
   const effect = step.effect === '' ? '' : `, ${would}${step.effect}`;
   const texts: Record<'yes' | 'no' | 'unknown', string> = {
@@ -81,8 +94,14 @@ function recipientLine(decided: RecipientDecision): string {
   const by = decided.by === '' ? 'no rule objected' : `by ${decided.by}`;
   const rewritten = decided.recipient === decided.original ? '' : `, rewritten to ${decided.recipient}`;
   const route = decided.route === undefined ? '' : `, goes to route ${decided.route}`;
+  const queue = decided.reviewQueue === undefined ? '' : ` in review queue ${decided.reviewQueue}`;
+  const own =
+    decided.instead === undefined ? '' : ` instead of ${decided.instead.verdict}, as others got another answer`;
+  const added = (decided.added ?? []).map(
+    ({ address, route: to, by: rule }) => `, also to ${address} by route ${to} (${rule})`,
+  );
   const reply = decided.reply === undefined ? '' : `: ${replyText(decided)}`;
-  return `${decided.original}${rewritten}: ${decided.verdict}, ${by}${route}${reply}`;
+  return `${decided.original}${rewritten}: ${decided.verdict}${queue}${own}, ${by}${route}${added.join('')}${reply}`;
 }
 
 function wholeLine({ mail }: TransactionDecision): string {

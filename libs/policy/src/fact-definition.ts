@@ -25,6 +25,14 @@ export interface FactDefinition {
   readonly names?: 'listener' | 'client' | 'tag';
   /** Several values at once: a condition holds when some value is in the set, `{ all: x }` when every one is. */
   readonly multiple?: boolean;
+  /** `any` may be written for every value there can be. */
+  readonly any?: boolean;
+  /** Values compare exactly, and those that can be written are in lower case. */
+  readonly exact?: boolean;
+  /** Found out by a look-up that takes time and can fail: fetched only where some rule or `settings.facts` asks. */
+  readonly fetched?: boolean;
+  /** Recorded, and given in tests, but no condition asks for it: a grant looks at it. */
+  readonly evidence?: boolean;
   /** Made by the evaluator from other facts; the gateway does not feed it. */
   readonly derived?: boolean;
   readonly meaning: string;

@@ -7,9 +7,9 @@
 import { isMember } from './members.js';
 import type { AcceptedDomain, Grant } from './program.js';
 import type { Scope } from './scope.js';
-import { NO, triOr, UNKNOWN, YES, type Tri } from './tri.js';
+import { NO, triOf, triOr, UNKNOWN, YES, type Tri } from './tri.js';
 import type { FactValue } from './types.js';
-import { splitAddress } from './values/addresses.js';
+import { splitAddress, type Address } from './values/addresses.js';
 
 export interface Acceptance {
   readonly covered: Tri;
@@ -28,14 +28,32 @@ export function acceptedBy(scope: Scope, domain: string): Acceptance {
   return NOT_OURS;
 }
 
-/** Whether domains and addresses of a grant cover an address. */
+/** Whether domains, addresses and identities of a grant cover an address. */
 export function grantCovers(scope: Scope, grant: Grant, address: string): Tri {
   const parts = splitAddress(address);
   if (parts === undefined) return NO;
   const domain = parts.domain.toLowerCase();
   const byDomain = isMember(scope.snapshot, grant.domains, domain, false);
   if (byDomain === YES) return YES;
-  return triOr(byDomain, isMember(scope.snapshot, grant.addresses, address, scope.isOwnDomain(domain)));
+  const foldLocal = scope.isOwnDomain(domain);
+  const listed = triOr(byDomain, isMember(scope.snapshot, grant.addresses, address, foldLocal));
+  return grant.ownIdentities ? triOr(listed, isOwnIdentity(scope, { local: parts.local, domain }, foldLocal)) : listed;
+}
+
+/** Whether the account that has signed in may send as the address. Nobody signed in: nobody may. */
+function isOwnIdentity(scope: Scope, wanted: Address, foldLocal: boolean): Tri {
+  const identities = scope.read('auth.identities');
+  if (identities === undefined) return NO;
+  if (typeof identities === 'object' && 'unknown' in identities) return UNKNOWN;
+  const fold = (local: string): string => (foldLocal ? local.toLowerCase() : local);
+  const granted = typeof identities === 'object' ? identities.map(String) : [String(identities)];
+  return triOf(
+    granted.some((identity) => {
+      const parts = splitAddress(identity);
+      if (parts?.domain.toLowerCase() !== wanted.domain) return false;
+      return parts.local === '*' || fold(parts.local) === fold(wanted.local);
+    }),
+  );
 }
 
 /** The fact `recipient.known`: absent for domains that are not ours. */

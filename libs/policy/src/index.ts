@@ -14,7 +14,8 @@ export { policyJsonSchema, type PolicyDocument } from './document.js';
 export { explainGiven, type GivenExplanation, type GivenTexts } from './explain-given.js';
 export { explainTransaction, type Explanation } from './explain.js';
 export { formatPolicy, type FormatResult } from './format.js';
-export { decideTransaction, judgeConnect, judgeHelo, judgeMail, judgeNotice, judgeRecipient } from './judge.js';
+export { judgeConnect, judgeHelo, judgeMail, judgeNotice, judgeRecipient } from './judge.js';
+export { ClassKeeper, judgeMessage, settleVerdicts, type MessageJudgement } from './judge-message.js';
 export { checkListEntry, type ListEntryResult } from './list-entry.js';
 export { renderVocabulary } from './render-vocabulary.js';
 export { runInvariants, type InvariantResult } from './run-invariants.js';
@@ -23,20 +24,26 @@ export { buildManagedList, ManagedListBuilder } from './sets/managed-list.js';
 export { createSnapshot, type Snapshot, type SnapshotOptions } from './snapshot.js';
 export type { ConditionStep, Step } from './trace.js';
 export { ParcelReceiver, parcelsOf, type Parcel } from './transfer.js';
+export { decideTransaction, type DecideOptions } from './transaction.js';
 export type {
+  AddedRecipient,
   Decision,
   DecisionReply,
   Facts,
   FactValue,
   Finding,
+  HeaderEdit,
   ListenerDefinition,
   ListType,
   ManagedList,
   ManagedListDefinition,
+  MessageOutcome,
+  MixedVerdicts,
   Phase,
   PolicyLimits,
   RecipientDecision,
   RetryProfile,
+  ReviewQueue,
   RouteDefinition,
   RouteHost,
   Severity,

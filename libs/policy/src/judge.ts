@@ -4,24 +4,23 @@
  *
  * INVARIANT (one snapshot): everything about a transaction is judged again at MAIL FROM under the snapshot pinned there.
  */
-import { allHold, ruleHolds, unknownIn } from './conditions.js';
-import { isExpired, runPhase, UNKNOWN_REPLY, type Outcome } from './decide.js';
+import { allHold, unknownIn } from './conditions.js';
+import { runPhase, UNKNOWN_REPLY, type Outcome } from './decide.js';
 import { acceptedBy, grantCovers } from './grants.js';
+import { NO_SUCH_RECIPIENT, placeAccepted, routeOutcome, type Placed } from './place.js';
 import type { Client, Rewriting } from './program.js';
 import { Scope } from './scope.js';
 import type { Snapshot } from './snapshot.js';
-import { traceStep, type Step } from './trace.js';
-import { NO, triOf, triOr, UNKNOWN, YES, type Tri } from './tri.js';
-import type { Decision, DecisionReply, Facts, RecipientDecision, TransactionDecision, Verdict } from './types.js';
+import { traceStep } from './trace.js';
+import { NO, triOr, UNKNOWN, YES, type Tri } from './tri.js';
+import type { Decision, DecisionReply, Facts, RecipientDecision, Verdict } from './types.js';
 import { addressFault, isRelayingForm, splitAddress } from './values/addresses.js';
 
 const REPLIES = {
   relayDenied: { code: 550, enhanced: '5.7.1', text: 'Relaying denied' },
   senderNotAllowed: { code: 550, enhanced: '5.7.1', text: 'Sender address not allowed for this client' },
-  noSuchRecipient: { code: 550, enhanced: '5.1.1', text: 'No such recipient here' },
   badRecipient: { code: 553, enhanced: '5.1.3', text: 'Recipient address not allowed' },
   badSender: { code: 553, enhanced: '5.1.7', text: 'Sender address not allowed' },
-  noRoute: { code: 451, enhanced: '4.4.4', text: 'No route for this recipient, try again later' },
 } as const satisfies Record<string, DecisionReply>;
 
 const ACCEPTED: Outcome = { verdict: 'accept', by: '', answer: 'now' };
@@ -70,20 +69,6 @@ export function judgeNotice(snapshot: Snapshot, facts: Facts): RecipientDecision
   }
   rewrite(scope);
   return recipientDecision(scope, routeOutcome(scope, ACCEPTED));
-}
-
-/** Decides a whole transaction from its facts; with `steps`, also says how. */
-export function decideTransaction(
-  snapshot: Snapshot,
-  facts: Facts,
-  recipients: readonly Facts[],
-  steps?: Step[],
-): TransactionDecision {
-  const connect = judgeConnect(snapshot, facts);
-  const helo = judgeHelo(snapshot, facts);
-  const mail = judgeMailIn(new Scope(snapshot, facts, steps));
-  const judged = recipients.map((own) => judgeRecipientIn(new Scope(snapshot, { ...facts, ...own }, steps), mail));
-  return { connect, helo, mail, recipients: judged };
 }
 
 function decision(scope: Scope, outcome: Outcome): Decision {
@@ -184,14 +169,15 @@ export function judgeRecipientIn(scope: Scope, earlier: Decision): RecipientDeci
   return recipientDecision(scope, recipientOutcome(scope, earlier));
 }
 
-function recipientDecision(scope: Scope, outcome: Outcome & { readonly route?: string }): RecipientDecision {
-  const { route, ...rest } = outcome;
-  const shared = {
+export function recipientDecision(scope: Scope, outcome: Placed): RecipientDecision {
+  const { route, added = [], ...rest } = outcome;
+  return {
     ...decision(scope, { ...rest, answer: 'now' }),
     original: printed(scope.original),
     recipient: printed(scope.recipient),
+    ...(route === undefined ? {} : { route }),
+    ...(added.length === 0 ? {} : { added }),
   };
-  return route === undefined ? shared : { ...shared, route };
 }
 
 function printed(address: unknown): string {
@@ -213,7 +199,7 @@ function placePostmaster(scope: Scope): void {
   scope.original = scope.recipient;
 }
 
-function recipientOutcome(scope: Scope, earlier: Decision): Outcome & { readonly route?: string } {
+function recipientOutcome(scope: Scope, earlier: Decision): Placed {
   const malformed = badRecipient(scope);
   if (malformed !== undefined) return malformed;
   if (earlier.verdict !== 'accept') return earlier;
@@ -222,9 +208,7 @@ function recipientOutcome(scope: Scope, earlier: Decision): Outcome & { readonly
   if (refused !== undefined) return refused;
   const ruled = runPhase(scope, 'rcpt');
   if (ruled !== undefined && ruled.verdict !== 'accept') return ruled;
-  const unverified = verifyRecipient(scope);
-  if (unverified !== undefined) return unverified;
-  return routeOutcome(scope, ruled ?? { verdict: 'accept', by: earlier.by, answer: 'now' });
+  return placeAccepted(scope, ruled ?? { verdict: 'accept', by: earlier.by, answer: 'now' });
 }
 
 function badRecipient(scope: Scope): Outcome | undefined {
@@ -232,7 +216,7 @@ function badRecipient(scope: Scope): Outcome | undefined {
   if (recipient !== undefined && typeof recipient !== 'string') return undefined;
   const address = recipient ?? '';
   if (address.toLowerCase() === 'postmaster') {
-    return refuse('reject', 'builtin/no-such-recipient', REPLIES.noSuchRecipient, 'now');
+    return refuse('reject', 'builtin/no-such-recipient', NO_SUCH_RECIPIENT, 'now');
   }
   const faulty = addressFault(address) !== undefined || isRelayingForm(splitAddress(address)?.local ?? '');
   if (faulty) traceStep(scope, { stage: 'rcpt', id: 'builtin/bad-recipient', result: YES, effect: 'reject' });
@@ -276,35 +260,4 @@ function mayRelay(scope: Scope, forwarded: boolean): Tri {
   const relay = clientOf(scope)?.relay;
   if (ours === YES || relay === 'anywhere') return YES;
   return relay === undefined ? ours : triOr(ours, grantCovers(scope, relay, recipient));
-}
-
-function verifyRecipient(scope: Scope): Outcome | undefined {
-  const known = scope.read('recipient.known');
-  if (known === undefined || known === true) return undefined;
-  const result = typeof known === 'object' ? UNKNOWN : NO;
-  traceStep(scope, { stage: 'recipients', id: 'builtin/no-such-recipient', result, effect: 'recipient is known' });
-  return typeof known === 'object'
-    ? { ...refuse('defer', 'builtin/recipient-unverified', UNKNOWN_REPLY, 'now'), unknown: 'recipient.known' }
-    : refuse('reject', 'builtin/no-such-recipient', REPLIES.noSuchRecipient, 'now');
-}
-
-/** First match; a rule that can not be decided defers, it is never passed over. */
-function routeOutcome(scope: Scope, accepted: Outcome): Outcome & { readonly route?: string } {
-  for (const rule of scope.snapshot.policy.program.routing) {
-    if (isExpired(scope, rule.expiresAtMs)) continue;
-    const holds = ruleHolds(scope, rule);
-    const effect = `route ${rule.route}`;
-    traceStep(scope, { stage: 'routing', id: rule.id, result: holds, effect, when: rule.when, unless: rule.unless });
-    if (holds === YES) {
-      scope.reached?.add(rule.id);
-      return { verdict: 'accept', by: accepted.by, answer: 'now', route: rule.route };
-    }
-    if (holds === UNKNOWN) {
-      const unknown = unknownIn(scope, [...rule.when, ...rule.unless]);
-      const outcome = refuse('defer', rule.id, UNKNOWN_REPLY, 'now');
-      return unknown === undefined ? outcome : { ...outcome, unknown };
-    }
-  }
-  traceStep(scope, { stage: 'routing', id: 'builtin/no-route', result: triOf(true), effect: 'defer' });
-  return refuse('defer', 'builtin/no-route', REPLIES.noRoute, 'now');
 }

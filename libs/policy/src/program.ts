@@ -4,7 +4,7 @@
  */
 import type { RuleIndex } from './rule-index.js';
 import type { EntryTable } from './sets/tables.js';
-import type { DecisionReply, ListType, Verdict } from './types.js';
+import type { DecisionReply, Facts, HeaderEdit, ListType, MixedVerdicts, Verdict } from './types.js';
 import type { AclPhase, FactDefinition } from './vocabulary.js';
 
 /** Anything that can say which of its entries covers a value. */
@@ -40,6 +40,8 @@ export interface Bounds {
 
 export type ValueSet =
   | { readonly kind: 'members'; readonly members: Members }
+  /** Every value there can be: `any`. */
+  | { readonly kind: 'any' }
   | { readonly kind: 'words'; readonly words: ReadonlySet<string> }
   | { readonly kind: 'numbers'; readonly numbers: ReadonlySet<number> }
   | { readonly kind: 'bounds'; readonly bounds: Bounds }
@@ -74,6 +76,21 @@ export interface Rule {
   /** Milliseconds since the epoch at which the rule becomes inert. */
   readonly expiresAtMs?: number;
   readonly answer: 'now' | 'at-rcpt';
+  /** Review queue, for `hold`. */
+  readonly queue?: string;
+  readonly headers: readonly HeaderEdit[];
+  readonly addRecipients: readonly string[];
+  readonly redirect?: string;
+  readonly pointer: string;
+}
+
+/** A copy for every accepted recipient for whom it holds. */
+export interface CopyRule {
+  readonly id: string;
+  readonly when: readonly Condition[];
+  readonly unless: readonly Condition[];
+  readonly route: string;
+  readonly expiresAtMs?: number;
   readonly pointer: string;
 }
 
@@ -81,6 +98,18 @@ export interface Rule {
 export interface Grant {
   readonly domains: Members;
   readonly addresses: Members;
+  /** `own-identities`: the addresses in the fact `auth.identities`. */
+  readonly ownIdentities: boolean;
+}
+
+/** What the judge has to know of a listener. */
+export interface ListenerProgram {
+  readonly name: string;
+  readonly tlsRequired: boolean;
+  readonly authRequired: boolean;
+  /** Who may speak for others by the PROXY protocol, by XCLIENT. */
+  readonly proxies?: Members;
+  readonly xclients?: Members;
 }
 
 export interface Client {
@@ -122,9 +151,7 @@ export interface RoutingRule {
 
 export interface CompiledTest {
   readonly name: string;
-  readonly facts: Readonly<
-    Record<string, string | number | boolean | readonly string[] | { readonly unknown: string }>
-  >;
+  readonly facts: Facts;
   readonly lists: Readonly<Record<string, readonly string[]>>;
   readonly expect: {
     readonly verdict: Verdict;
@@ -134,6 +161,9 @@ export interface CompiledTest {
     readonly recipient?: string;
     readonly code?: number;
     readonly tags: readonly string[];
+    readonly queue?: string;
+    readonly headers: readonly (readonly [name: string, value: string])[];
+    readonly added: readonly string[];
   };
   readonly pointer: string;
 }
@@ -147,6 +177,7 @@ export interface CompiledInvariant {
 }
 
 export interface Program {
+  readonly listeners: ReadonlyMap<string, ListenerProgram>;
   readonly lists: readonly ListSlot[];
   readonly clients: readonly Client[];
   readonly domains: readonly AcceptedDomain[];
@@ -155,6 +186,8 @@ export interface Program {
   readonly aclIndex: Readonly<Partial<Record<AclPhase, RuleIndex>>>;
   readonly rewriting: readonly Rewriting[];
   readonly routing: readonly RoutingRule[];
+  readonly copies: readonly CopyRule[];
+  readonly mixedVerdicts: MixedVerdicts;
   readonly postmasterDomain?: string;
   readonly tests: readonly CompiledTest[];
   readonly invariants: readonly CompiledInvariant[];

@@ -1,5 +1,5 @@
 /** The reference part of docs/policy.md, written from the vocabulary. */
-import { ACL_PHASES, FACTS, PHASE_TABLE, PHASES, type FactDefinition } from './vocabulary.js';
+import { ACL_PHASES, FACT_ROWS, PHASE_TABLE, PHASES, type FactDefinition } from './vocabulary.js';
 
 function compared(fact: FactDefinition): string {
   if (fact.type === 'enum') return (fact.values ?? []).map((value) => `\`${value}\``).join(', ');
@@ -14,7 +14,7 @@ function codes(allowed: readonly number[] | undefined, otherwise: string): strin
 
 /** Two Markdown tables: facts, and what each phase may answer. */
 export function renderVocabulary(): string {
-  const facts = FACTS.map(
+  const facts = FACT_ROWS.map(
     (fact) =>
       `| \`${fact.name}\` | ${fact.phase} | ${fact.meaning} | ${compared(fact)} | \`${fact.name}: ${fact.example}\` |`,
   );

@@ -2,7 +2,7 @@
 import type { CompiledPolicy } from './compiled.js';
 import { explainSteps } from './explain.js';
 import type { Findings } from './findings.js';
-import { decideTransaction } from './judge.js';
+import { decideTransaction } from './transaction.js';
 import type { CompiledTest } from './program.js';
 import { buildManagedList } from './sets/managed-list.js';
 import { createSnapshot, type Snapshot } from './snapshot.js';
@@ -55,6 +55,9 @@ function mismatches(test: CompiledTest, decided: Decision, recipient: RecipientD
     ['client', expect.client, decided.client],
     ['recipient', expect.recipient, recipient?.recipient],
     ['code', expect.code, decided.reply?.code],
+    ['queue', expect.queue, recipient?.reviewQueue],
+    ...expect.headers.map(([name, value]) => [`header ${name}`, value, headerValue(recipient, name)] as const),
+    ...expect.added.map((address) => ['added recipient', address, addedTo(recipient, address)] as const),
     ...expect.tags.map((tag) => ['tag', tag, decided.tags.includes(tag) ? tag : undefined] as const),
   ];
   return compared.flatMap(([what, expected, actual]) =>
@@ -64,6 +67,14 @@ function mismatches(test: CompiledTest, decided: Decision, recipient: RecipientD
   );
 }
 
+function headerValue(recipient: RecipientDecision | undefined, name: string): string | undefined {
+  return recipient?.headers?.find((edit) => edit.name.toLowerCase() === name.toLowerCase())?.value;
+}
+
+function addedTo(recipient: RecipientDecision | undefined, address: string): string | undefined {
+  return recipient?.added?.find((added) => added.address.toLowerCase() === address.toLowerCase())?.address;
+}
+
 function printed(value: unknown): string {
   return typeof value === 'string' || typeof value === 'number' ? String(value) : 'none';
 }
@@ -71,7 +82,10 @@ function printed(value: unknown): string {
 export function runTest(policy: CompiledPolicy, test: CompiledTest): TestResult {
   const { shared, own } = splitFacts(test.facts);
   const steps: Step[] = [];
-  const result = decideTransaction(testSnapshot(policy, test), shared, own === undefined ? [] : [own], steps);
+  const result = decideTransaction(testSnapshot(policy, test), shared, own === undefined ? [] : [own], {
+    steps,
+    content: true,
+  });
   const recipient = result.recipients[0];
   const wrong = mismatches(test, recipient ?? result.mail, recipient);
   return {
@@ -97,7 +111,11 @@ export function testPolicy(policy: CompiledPolicy, findings: Findings): void {
     const because = result.explanation.at(-1) ?? 'nothing was decided';
     findings.blocks('V1', result.pointer, `test \`${result.name}\` failed: ${result.message} (${because})`);
   }
-  for (const rule of [...Object.values(policy.program.acl).flat(), ...policy.program.routing]) {
+  for (const rule of [
+    ...Object.values(policy.program.acl).flat(),
+    ...policy.program.routing,
+    ...policy.program.copies,
+  ]) {
     if (!reached.has(rule.id)) findings.informs('V2', rule.pointer, `no test reaches rule \`${rule.id}\``);
   }
 }

@@ -1,7 +1,7 @@
 /** The facts of one judgement, with those that follow from others, and what rules have added so far. */
 import type { Snapshot } from './snapshot.js';
 import type { Step } from './trace.js';
-import type { Facts, FactValue } from './types.js';
+import type { Facts, FactValue, HeaderEdit } from './types.js';
 import { splitAddress, type Address } from './values/addresses.js';
 import { parseInstantMs } from './values/units.js';
 import { acceptedBy, knownRecipient } from './grants.js';
@@ -12,6 +12,12 @@ export type ClientFact = string | undefined | { readonly unknown: string };
 
 export class Scope {
   readonly tags: string[] = [];
+  /** Changes to the header by lower-case name: the last one counts. */
+  readonly headers = new Map<string, HeaderEdit>();
+  readonly addRecipients: { readonly address: string; readonly by: string }[] = [];
+  redirect: { readonly address: string; readonly by: string } | undefined;
+  /** Rule that a person has overruled: it decides nothing. */
+  overridden: string | undefined;
   client: ClientFact = undefined;
   /** After rewriting; until then as given. */
   recipient: FactValue | undefined;
@@ -87,10 +93,24 @@ export class Scope {
         return this.recipientParts.of(this.recipient, 'local');
       case 'recipient.known':
         return knownRecipient(this);
+      case 'from.domain':
+        return domainsOf(this.facts['from']);
+      case 'from.count':
+        return countOf(this.facts['from']);
       default:
         return undefined;
     }
   }
+}
+
+function domainsOf(addresses: FactValue | undefined): FactValue | undefined {
+  if (typeof addresses === 'string') return splitAddress(addresses)?.domain.toLowerCase();
+  if (!Array.isArray(addresses)) return addresses;
+  return addresses.flatMap((address) => splitAddress(String(address))?.domain.toLowerCase() ?? []);
+}
+
+function countOf(addresses: FactValue | undefined): FactValue | undefined {
+  return Array.isArray(addresses) ? addresses.length : typeof addresses === 'string' ? 1 : addresses;
 }
 
 function deriveNull(sender: FactValue | undefined): FactValue | undefined {

@@ -1,7 +1,7 @@
 /** The steps of a judgement, written down only when somebody asked why. */
 import { evaluateCondition, foldsLocal } from './conditions.js';
 import { findMember } from './members.js';
-import type { Condition } from './program.js';
+import type { Condition, Members } from './program.js';
 import type { Scope } from './scope.js';
 import { UNKNOWN, YES, type Tri } from './tri.js';
 import type { FactValue } from './types.js';
@@ -26,7 +26,7 @@ export interface Step {
   readonly stage: string;
   /** Rule id, client, builtin. */
   readonly id: string;
-  readonly result: StepResult | 'expired';
+  readonly result: StepResult | 'expired' | 'overridden';
   /** What it did, or would have done; empty when nothing. */
   readonly effect: string;
   readonly monitor: boolean;
@@ -49,16 +49,29 @@ function conditionStep(scope: Scope, part: 'when' | 'unless', condition: Conditi
     ...(value === undefined ? {} : { value }),
   };
   const found =
-    condition.set.kind === 'members' && typeof value === 'string'
-      ? findMember(scope.snapshot, condition.set.members, value, foldsLocal(scope, condition.fact, value))
-      : undefined;
+    condition.set.kind === 'members' ? findAnyMember(scope, condition, condition.set.members, value) : undefined;
   return found === undefined ? step : { ...step, ...found };
+}
+
+/** The entry that covers the value, or the first of several values that an entry covers. */
+function findAnyMember(
+  scope: Scope,
+  { fact }: Condition,
+  members: Members,
+  value: FactValue | undefined,
+): ReturnType<typeof findMember> {
+  const values = typeof value === 'string' ? [value] : Array.isArray(value) ? (value as readonly string[]) : [];
+  for (const each of values) {
+    const found = findMember(scope.snapshot, members, each, foldsLocal(scope, fact, each));
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 export interface Traced {
   readonly stage: string;
   readonly id: string;
-  readonly result: Tri | 'expired';
+  readonly result: Tri | 'expired' | 'overridden';
   readonly effect?: string;
   readonly monitor?: boolean;
   readonly when?: readonly Condition[];
@@ -75,7 +88,7 @@ export function traceStep(scope: Scope, traced: Traced): void {
   scope.trace.push({
     stage: traced.stage,
     id: traced.id,
-    result: traced.result === 'expired' ? 'expired' : stepResult(traced.result),
+    result: typeof traced.result === 'string' ? traced.result : stepResult(traced.result),
     effect: traced.result === YES || traced.result === UNKNOWN ? (traced.effect ?? '') : '',
     monitor: traced.monitor ?? false,
     conditions,

@@ -9,11 +9,21 @@
  * The value of a fact. A missing key is an *absent* fact; a look-up that failed is `{ unknown: why }`, never a
  * missing key. Times are RFC 3339 text, addresses `local@domain` with the domain as lower-case A-labels.
  */
-export type FactValue = string | number | boolean | readonly string[] | { readonly unknown: string };
+export type FactValue = string | number | boolean | readonly string[] | readonly number[] | UnknownFact;
+
+/**
+ * A look-up that failed. Where several look-ups make one fact and some of them failed, `values` are those that are
+ * known, and `among` those of which it is not known whether they are values as well.
+ */
+export interface UnknownFact {
+  readonly unknown: string;
+  readonly values?: readonly string[];
+  readonly among?: readonly string[];
+}
 export type Facts = Readonly<Record<string, FactValue>>;
 
 /** The phases that exist, in their order. */
-export type Phase = 'connect' | 'helo' | 'mail' | 'rcpt' | 'routing';
+export type Phase = 'connect' | 'helo' | 'mail' | 'rcpt' | 'message' | 'routing';
 
 /** What a rule says to the client. The gateway appends the trace id to 4xx and 5xx texts. */
 export interface DecisionReply {
@@ -22,7 +32,8 @@ export interface DecisionReply {
   readonly text: string;
 }
 
-export type Verdict = 'accept' | 'reject' | 'defer';
+/** `hold` and `discard` come from message rules only: the client is told that the mail was accepted. */
+export type Verdict = 'accept' | 'reject' | 'defer' | 'hold' | 'discard';
 
 /** The outcome of one phase, or of several, by the first verdict that stood. */
 export interface Decision {
@@ -52,6 +63,37 @@ export interface RecipientDecision extends Decision {
   readonly recipient: string;
   /** Name of the route; present exactly when the verdict is `accept`. */
   readonly route?: string;
+  /** Present for `hold`: the review queue that keeps the recipient's mail. */
+  readonly reviewQueue?: string;
+  /** Changes to the header of this recipient's mail, one per field name. */
+  readonly headers?: readonly HeaderEdit[];
+  /** Who gets the mail besides: `add-recipient` and `copies`. Only when the mail goes on. */
+  readonly added?: readonly AddedRecipient[];
+  /** What this recipient's own verdict was, where the answer to all of them made it another (`mixed-verdicts`). */
+  readonly instead?: { readonly verdict: Verdict; readonly reply?: DecisionReply };
+}
+
+/** `set` removes what is there and adds one, `add` adds one, `remove` removes all. Names compare without case. */
+export interface HeaderEdit {
+  readonly op: 'set' | 'add' | 'remove';
+  readonly name: string;
+  /** Absent for `remove`. */
+  readonly value?: string;
+}
+
+export interface AddedRecipient {
+  readonly address: string;
+  readonly route: string;
+  /** Id of the rule, `copies/name` for a copy. */
+  readonly by: string;
+}
+
+/** What the client is told after the final dot. */
+export interface MessageOutcome {
+  /** Absent: 250. */
+  readonly refusal?: { readonly verdict: 'reject' | 'defer'; readonly by: string; readonly reply: DecisionReply };
+  /** In the order of the recipients that were asked about, settled by `mixed-verdicts`. */
+  readonly recipients: readonly RecipientDecision[];
 }
 
 /** One transaction decided from its facts: what each stage said, and the answer per recipient. */
@@ -61,6 +103,17 @@ export interface TransactionDecision {
   /** Connect, helo and mail together: what holds for the transaction as a whole. */
   readonly mail: Decision;
   readonly recipients: readonly RecipientDecision[];
+  /** What refused the message as a whole after the final dot. */
+  readonly refusal?: MessageOutcome['refusal'];
+}
+
+export type MixedVerdicts = 'hold' | 'split' | 'strictest';
+
+/** A place where mail waits for a person, and what becomes of it when nobody comes. */
+export interface ReviewQueue {
+  readonly name: string;
+  readonly expireMs: number;
+  readonly onExpire: 'return-to-sender' | 'deliver' | 'discard';
 }
 
 export type Severity = 'blocks' | 'warns' | 'info';
@@ -94,7 +147,36 @@ export interface ListenerDefinition {
   /** 0 = any free port. */
   readonly port: number;
   readonly exposure: 'internet' | 'internal';
+  /** Absent: no TLS here. */
+  readonly tls?: ListenerTls;
+  /** Absent: nobody can sign in here. */
+  readonly auth?: ListenerAuth;
+  /** The listener speaks the PROXY protocol: `isProxy` says who may, everybody else is cut. */
+  readonly proxyProtocol: boolean;
+  /** XCLIENT is taken from those for whom `mayXclient` says so. */
+  readonly xclient: boolean;
+  /** How long a client waits for its greeting; 0 = not at all. */
+  readonly greetingDelayMs: number;
 }
+
+export interface ListenerTls {
+  readonly mode: 'starttls' | 'implicit';
+  /** Name of the certificate in the gateway's store. */
+  readonly certificate: string;
+  /** MAIL FROM is refused before TLS (the judge does so: `builtin/tls-required`). */
+  readonly required: boolean;
+  readonly clientCertificates: 'none' | 'request';
+}
+
+export interface ListenerAuth {
+  /** MAIL FROM is refused before AUTH (the judge does so: `builtin/auth-required`). */
+  readonly required: boolean;
+  readonly mechanisms: readonly AuthMechanism[];
+  /** Passwords are taken without TLS. */
+  readonly withoutTls: boolean;
+}
+
+export type AuthMechanism = 'PLAIN' | 'LOGIN' | 'SCRAM-SHA-256';
 
 export interface RetryProfile {
   readonly name: string;

@@ -5,19 +5,23 @@
  * no fact by any other way: a new fact is one row here, and somebody who feeds it. Nothing stands here that
  * the gateway can not feed.
  */
+import { CONTENT_FACTS, HEADER_FACT, headerFact } from './content-facts.js';
 import { ENVELOPE_FACTS } from './envelope-facts.js';
 import type { FactDefinition } from './fact-definition.js';
 import type { Phase } from './types.js';
 
 export type { FactDefinition, FactType } from './fact-definition.js';
 
-export const FACTS: readonly FactDefinition[] = [...ENVELOPE_FACTS];
+export const FACTS: readonly FactDefinition[] = [...ENVELOPE_FACTS, ...CONTENT_FACTS];
 
-export const PHASES: readonly Phase[] = ['connect', 'helo', 'mail', 'rcpt', 'routing'];
+/** As people read it: one row for the family `header.<name>`. */
+export const FACT_ROWS: readonly FactDefinition[] = [...FACTS, HEADER_FACT];
+
+export const PHASES: readonly Phase[] = ['connect', 'helo', 'mail', 'rcpt', 'message', 'routing'];
 
 /** Phases that have rules under `acl`. */
 export type AclPhase = Exclude<Phase, 'routing'>;
-export const ACL_PHASES: readonly AclPhase[] = ['connect', 'helo', 'mail', 'rcpt'];
+export const ACL_PHASES: readonly AclPhase[] = ['connect', 'helo', 'mail', 'rcpt', 'message'];
 
 export interface PhaseDefinition {
   readonly phase: Phase;
@@ -40,17 +44,22 @@ export const PHASE_TABLE: Readonly<Record<AclPhase, PhaseDefinition>> = {
   helo: { phase: 'helo', meaning: 'each EHLO or HELO', placeholders: ['ip'] },
   mail: { phase: 'mail', meaning: 'MAIL FROM', placeholders: ['ip', 'sender'] },
   rcpt: { phase: 'rcpt', meaning: 'each RCPT TO', placeholders: ['ip', 'sender', 'recipient'] },
+  message: {
+    phase: 'message',
+    meaning: 'after the final dot, once per accepted recipient',
+    placeholders: ['ip', 'sender', 'recipient'],
+  },
 };
 
 const BY_NAME: ReadonlyMap<string, FactDefinition> = new Map(FACTS.map((fact) => [fact.name, fact]));
 
 export function factNamed(name: string): FactDefinition | undefined {
-  return BY_NAME.get(name);
+  return BY_NAME.get(name) ?? headerFact(name);
 }
 
-/** Facts known in a phase: its own and those of the phases before. */
+/** Facts known in a phase: its own and those of the phases before. Routing is asked before DATA: content is not known. */
 export function factsIn(phase: Phase): readonly FactDefinition[] {
-  const until = PHASES.indexOf(phase);
+  const until = PHASES.indexOf(phase === 'routing' ? 'rcpt' : phase);
   return FACTS.filter((fact) => PHASES.indexOf(fact.phase) <= until);
 }
 

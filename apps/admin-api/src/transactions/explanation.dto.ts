@@ -83,8 +83,8 @@ class StepDto {
   @ApiProperty({ type: String, description: 'Rule, client or builtin.', example: 'rcpt/leaver' })
   rule!: string;
 
-  @ApiProperty({ oneOf: [{ type: 'boolean' }, { type: 'string', enum: ['unknown', 'expired'] }] })
-  result!: boolean | 'unknown' | 'expired';
+  @ApiProperty({ oneOf: [{ type: 'boolean' }, { type: 'string', enum: ['unknown', 'expired', 'overridden'] }] })
+  result!: boolean | 'unknown' | 'expired' | 'overridden';
 
   @ApiPropertyOptional({ type: String, description: 'What it did; for a monitoring rule, what it would have done.' })
   effect?: string;

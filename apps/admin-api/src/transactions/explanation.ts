@@ -59,7 +59,7 @@ const BETWEEN_RULES: Readonly<Record<string, string>> = {
   recipients: 'rcpt',
 };
 
-const RESULTS = { yes: true, no: false, unknown: 'unknown', expired: 'expired' } as const;
+const RESULTS = { yes: true, no: false, unknown: 'unknown', expired: 'expired', overridden: 'overridden' } as const;
 
 function stepOf(step: Step): StepDto {
   const phase = BETWEEN_RULES[step.stage];

@@ -32,12 +32,12 @@ function reportDuplicates(rules: readonly Rule[], findings: Findings): void {
 
 function whatItSays({ id: _id, pointer: _pointer, when, unless, tags, ...rest }: Rule): string {
   const texts = (conditions: readonly Condition[]): readonly string[] => conditions.map(({ text }) => text).sort();
-  const { verdict, reply, onUnknown, monitor, expiresAtMs, answer } = rest;
+  const { verdict, reply, onUnknown, monitor, expiresAtMs, answer, queue, headers, addRecipients, redirect } = rest;
   return JSON.stringify([
     texts(when),
     texts(unless),
     [...tags].sort(),
-    { verdict, reply, onUnknown, monitor, expiresAtMs, answer },
+    { verdict, reply, onUnknown, monitor, expiresAtMs, answer, queue, headers, addRecipients, redirect },
   ]);
 }
 

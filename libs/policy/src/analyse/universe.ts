@@ -37,7 +37,9 @@ export function buildUniverse(policy: CompiledPolicy): Universe {
   const open = new OpenLists(policy);
   const snapshot: Snapshot = { ...createSnapshot(policy), slots: open.slots() };
   const builder = new UniverseBuilder(policy, snapshot, open);
-  const shared = FACTS.filter((fact) => fact.derived !== true && !fact.name.startsWith('recipient')).map((fact) => ({
+  const shared = FACTS.filter(
+    (fact) => fact.derived !== true && fact.phase !== 'message' && !fact.name.startsWith('recipient'),
+  ).map((fact) => ({
     fact: fact.name,
     points: fact.name === 'sender' ? builder.senders() : builder.plain(fact),
   }));

@@ -6,11 +6,13 @@ import type { Bounds, Condition, ValueSet } from '../program.js';
 import { parseSizeBytes, parseTimeOfDay } from '../values/units.js';
 import { factNamed, type FactDefinition } from '../vocabulary.js';
 import type { CompileContext, NameKind } from './context.js';
+import { spellingOf } from './spelling.js';
 import type { PlainListType } from '../sets/entries.js';
 import { compileMembers, eachValue } from './members.js';
 
 /** Cheap comparisons first: with Kleene's logic the order can not matter. */
 const COST: Readonly<Record<ValueSet['kind'], number>> = {
+  any: 0,
   words: 0,
   booleans: 0,
   numbers: 0,
@@ -104,6 +106,7 @@ function compileSet(context: CompileContext, fact: FactDefinition, plain: Plain,
   }
   const values = eachValue<Scalar>(operand, pointer).filter(({ value }) => value !== 'none');
   const { literal } = fact;
+  if (fact.any === true && operand === 'any') return { kind: 'any' };
   if (literal !== undefined) return compileMemberSet(context, { fact, literal, operand, pointer, grant });
   if (fact.type === 'name') {
     for (const { value, pointer: at } of values) requireNamed(context, fact, String(value), at);
@@ -141,13 +144,16 @@ function compileMemberSet(
 ): ValueSet {
   const literalsOnly = literal === 'word' && Array.isArray(operand);
   const rules = { lists: fact.lists, literal, literalsOnly, ...(grant === undefined ? {} : { grant }) };
-  if (!Array.isArray(operand)) {
-    const written = operand === 'none' ? [] : String(operand);
-    return { kind: 'members', members: compileMembers(context, written, pointer, rules) };
-  }
+  const spelling = spellingOf(fact);
+  const spelt = spelling === undefined ? rules : { ...rules, spelling };
+  return { kind: 'members', members: compileMembers(context, writtenMembers(operand, literalsOnly), pointer, spelt) };
+}
+
+/** Without `none`, which is no member; in brackets a word may be called `none`. */
+function writtenMembers(operand: Scalar | readonly Scalar[], literalsOnly: boolean): string | readonly string[] {
+  if (!Array.isArray(operand)) return operand === 'none' ? [] : String(operand);
   const texts = (operand as readonly Scalar[]).map(String);
-  const skipped = literalsOnly ? texts : texts.filter((text) => text !== 'none');
-  return { kind: 'members', members: compileMembers(context, skipped, pointer, rules) };
+  return literalsOnly ? texts : texts.filter((text) => text !== 'none');
 }
 
 function requireNamed(context: CompileContext, fact: FactDefinition, name: string, pointer: string): void {

@@ -6,7 +6,7 @@ import { nearest } from '../nearest.js';
 import type { ListSlot } from '../program.js';
 import { ACL_PHASES } from '../vocabulary.js';
 
-export type NameKind = 'listener' | 'list' | 'client' | 'route' | 'retry' | 'tag';
+export type NameKind = 'listener' | 'list' | 'client' | 'route' | 'retry' | 'tag' | 'review-queue';
 
 /** Why a list is used; R3 judges by it. */
 export interface ListUse {
@@ -46,6 +46,7 @@ export class CompileContext {
       route: new Set(keysOf(root['routes'])),
       retry: new Set(keysOf(root['retry'])),
       tag: collectTags(root),
+      'review-queue': new Set(['mixed', ...keysOf(root['review-queues'])]),
     };
   }
 
@@ -53,7 +54,7 @@ export class CompileContext {
   unknownName(kind: NameKind, name: string, pointer: string, code = 'D4'): void {
     const guess = nearest(name, this.names[kind]);
     const hint = guess === undefined ? expectedOneOf(this.names[kind]) : `, did you mean \`${guess}\`?`;
-    const kindText = kind === 'retry' ? 'retry profile' : kind;
+    const kindText = kind === 'retry' ? 'retry profile' : kind === 'review-queue' ? 'review queue' : kind;
     this.findings.blocks(code, pointer, `unknown ${kindText} \`${name}\`${hint}`, guess);
   }
 

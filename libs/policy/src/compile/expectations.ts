@@ -23,6 +23,7 @@ export const BUILTINS = [
   'builtin/bad-recipient',
   'builtin/bad-sender',
   'builtin/no-route',
+  'builtin/other-class',
 ] as const;
 
 export function compileTests(context: CompileContext): readonly CompiledTest[] {
@@ -44,6 +45,7 @@ function ruleIds(context: CompileContext): ReadonlySet<string> {
   for (const rule of context.document.routing) ids.add(`routing/${rule.name}`);
   for (const name of context.names.client) ids.add(`clients/${name}`);
   for (const entry of context.document.rewriting ?? []) ids.add(`rewriting/${entry.name}`);
+  for (const copy of context.document.copies ?? []) ids.add(`copies/${copy.name}`);
   return ids;
 }
 
@@ -58,7 +60,7 @@ function compileTest(
     const fact = factNamed(name);
     if (fact === undefined || value === undefined) continue;
     const compiled = compileFact(context, fact, value, joinPointer(pointer, 'given', name));
-    if (compiled !== undefined) facts[name] = compiled;
+    if (compiled !== undefined) facts[fact.name] = compiled;
   }
   const lists = compileGivenLists(context, test, pointer);
   return { name: test.name, facts, lists, expect: compileExpected(context, test.expect, pointer, ids), pointer };
@@ -77,6 +79,7 @@ function compileExpected(
     const hint = guess === undefined ? '' : `, did you mean \`${guess}\`?`;
     context.findings.blocks('D4', joinPointer(at, 'by'), `no rule has the id \`${by}\`${hint}`, guess);
   }
+  if (expect.queue !== undefined) context.requireName('review-queue', expect.queue, joinPointer(at, 'queue'));
   if (route !== undefined) context.requireName('route', route, joinPointer(at, 'route'));
   if (client !== undefined && client !== 'none') context.requireName('client', client, joinPointer(at, 'client'));
   const recipient = compileExpectedRecipient(context, expect.recipient, joinPointer(at, 'recipient'));
@@ -88,6 +91,9 @@ function compileExpected(
     ...(code === undefined ? {} : { code }),
     ...recipient,
     tags: oneOrMany(expect.tag),
+    ...(expect.queue === undefined ? {} : { queue: expect.queue }),
+    headers: Object.entries(expect.header ?? {}),
+    added: oneOrMany(expect['added-recipient']),
   };
 }
 

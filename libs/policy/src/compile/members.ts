@@ -5,6 +5,7 @@ import { parseEntry, type PlainListType } from '../sets/entries.js';
 import { tableOf } from '../sets/tables.js';
 import type { ListType } from '../types.js';
 import type { CompileContext } from './context.js';
+import type { Spelling } from './spelling.js';
 
 /** List names can not contain these, literals of networks, domains and addresses do: the two can't be confused. */
 const LITERAL_MARK = /[.@/:]/;
@@ -18,6 +19,7 @@ export interface MemberRules {
   readonly grant?: string;
   /** Every value is a literal (words in brackets). */
   readonly literalsOnly?: boolean;
+  readonly spelling?: Spelling;
 }
 
 function isListName(text: string): boolean {
@@ -71,6 +73,21 @@ export function eachValue<T>(
     : [{ value: values as T, pointer }];
 }
 
+function neverAValue(context: CompileContext, what: string, pointer: string, spelling: Spelling | undefined): void {
+  context.findings.blocks('D3', pointer, `${what} is never a value here, expected ${spelling?.expected ?? ''}`);
+}
+
+/** Every entry must be spelt as values of the fact are: another one would never match. */
+function checkSpelling(context: CompileContext, slot: number, pointer: string, spelling: Spelling): void {
+  const list = context.slots[slot];
+  if (list === undefined) return;
+  if (list.inline === undefined && spelling.writtenOnly) {
+    context.findings.blocks('D7', pointer, `list \`${list.name}\` is managed, expected ${spelling.expected}`);
+  }
+  const odd = list.entries.find((entry) => spelling.read(entry) !== entry);
+  if (odd !== undefined) neverAValue(context, `\`${odd}\` of list \`${list.name}\``, pointer, spelling);
+}
+
 export function compileMembers(
   context: CompileContext,
   values: string | readonly string[],
@@ -82,11 +99,15 @@ export function compileMembers(
   for (const { value, pointer: at } of eachValue<string>(values, pointer)) {
     if (rules.literalsOnly !== true && (rules.literal === 'word' || isListName(value))) {
       const slot = useList(context, value, at, rules);
-      if (slot !== undefined) slots.push(slot);
+      if (slot === undefined) continue;
+      slots.push(slot);
+      if (rules.spelling !== undefined) checkSpelling(context, slot, at, rules.spelling);
       continue;
     }
-    const entry = parseEntry(rules.literal, value);
-    if (entry.ok) literals.push(entry.value);
+    const spelt = rules.spelling === undefined ? value : rules.spelling.read(value);
+    const entry = parseEntry(rules.literal, spelt ?? value);
+    if (entry.ok && spelt === undefined) neverAValue(context, `\`${value}\``, at, rules.spelling);
+    else if (entry.ok) literals.push(entry.value);
     else context.findings.blocks('D3', at, entry.message, entry.fix);
   }
   const literalTexts = [...new Set(literals)];
@@ -95,17 +116,24 @@ export function compileMembers(
     : { slots, literalTexts, literals: tableOf(rules.literal, literalTexts) };
 }
 
-/** Values that may be domains or addresses, lists or literals. */
+const OWN_IDENTITIES = 'own-identities';
+
+/** Values that may be domains or addresses, lists or literals; with `identities` also `own-identities`. */
 export function compileGrant(
   context: CompileContext,
   values: string | readonly string[],
   pointer: string,
-  grant: string,
+  { right: grant, identities = false }: { readonly right: string; readonly identities?: boolean },
 ): Grant {
   const domains: string[] = [];
   const addresses: string[] = [];
   const split = { domains: [] as number[], addresses: [] as number[] };
+  let ownIdentities = false;
   for (const { value, pointer: at } of eachValue<string>(values, pointer)) {
+    if (value === OWN_IDENTITIES && identities) {
+      ownIdentities = true;
+      continue;
+    }
     if (isListName(value)) {
       const slot = useList(context, value, at, { lists: ['domain', 'address'], literal: 'domain', grant });
       if (slot !== undefined) split[context.slots[slot]?.type === 'address' ? 'addresses' : 'domains'].push(slot);
@@ -117,6 +145,7 @@ export function compileGrant(
     else (type === 'address' ? addresses : domains).push(entry.value);
   }
   return {
+    ownIdentities,
     domains: {
       slots: split.domains,
       literalTexts: domains,

@@ -1,6 +1,6 @@
 /** `clients`, `domains` and `rewriting`: the declarative tables from which relay rights come, and only from them. */
 import { joinPointer } from '../findings.js';
-import type { AcceptedDomain, Client, Members, Rewriting } from '../program.js';
+import type { AcceptedDomain, Client, Condition, Members, Rewriting } from '../program.js';
 import { parseAddress, splitAddress } from '../values/addresses.js';
 import { parseDomain } from '../values/domains.js';
 import { RESERVED_NAMES } from '../vocabulary.js';
@@ -30,21 +30,20 @@ export function compileClients(context: CompileContext): readonly Client[] {
     const relay =
       client.relay === undefined || client.relay === 'anywhere'
         ? client.relay
-        : compileGrant(
-            context,
-            client.relay.to,
-            joinPointer(pointer, 'relay', 'to'),
-            `relay for client \`${client.name}\``,
-          );
+        : compileGrant(context, client.relay.to, joinPointer(pointer, 'relay', 'to'), {
+            right: `relay for client \`${client.name}\``,
+          });
     const senders =
       client.senders === undefined
         ? undefined
-        : compileGrant(
-            context,
-            client.senders,
-            joinPointer(pointer, 'senders'),
-            `senders of client \`${client.name}\``,
-          );
+        : compileGrant(context, client.senders, joinPointer(pointer, 'senders'), {
+            right: `senders of client \`${client.name}\``,
+            identities: true,
+          });
+    if (senders?.ownIdentities === true && !match.some(meansSignedIn)) {
+      const message = `\`own-identities\` are those of an account, but client \`${client.name}\` need not sign in, expected \`auth\` in its \`match\``;
+      context.findings.blocks('D7', joinPointer(pointer, 'senders'), message);
+    }
     return {
       name: client.name,
       match,
@@ -53,6 +52,11 @@ export function compileClients(context: CompileContext): readonly Client[] {
       pointer,
     };
   });
+}
+
+/** A condition that holds only for somebody who has signed in. */
+export function meansSignedIn({ fact, negated, none }: Condition): boolean {
+  return fact.name === 'auth' && !negated && !none;
 }
 
 export function compileDomains(context: CompileContext): readonly AcceptedDomain[] {

@@ -1,73 +1,13 @@
-/** `listeners`, `routes`, `retry` and `settings` → definitions that the gateway uses as they are. */
-import type { ListenerDocument, RouteDocument } from '../document.js';
+/** `routes`, `retry` and `settings` → definitions that the gateway uses as they are. */
+import type { RouteDocument } from '../document.js';
 import { joinPointer } from '../findings.js';
 import type { AcceptedDomain } from '../program.js';
-import type { ListenerDefinition, PolicyLimits, RetryProfile, RouteDefinition, RouteHost } from '../types.js';
+import type { PolicyLimits, RetryProfile, RouteDefinition, RouteHost } from '../types.js';
 import { parseDomain } from '../values/domains.js';
-import { parseIp, parseNetwork, printIp } from '../values/networks.js';
+import { parseIp, printIp } from '../values/networks.js';
 import { parseDurationMs, parseSizeBytes } from '../values/units.js';
-import { RESERVED_NAMES } from '../vocabulary.js';
 import type { CompileContext } from './context.js';
-import { eachValue } from './members.js';
 import { isAccepted } from './parties.js';
-
-export function compileListeners(context: CompileContext): readonly ListenerDefinition[] {
-  const listeners = Object.entries(context.document.listeners).map(([name, listener]) =>
-    compileListener(context, name, listener),
-  );
-  const places = new Map<string, string>();
-  for (const listener of listeners) {
-    if (RESERVED_NAMES.includes(listener.name)) {
-      context.findings.blocks(
-        'D5',
-        joinPointer('/listeners', listener.name),
-        `\`${listener.name}\` has a meaning of its own, expected another name for the listener`,
-      );
-    }
-    for (const address of listener.port === 0 ? [] : listener.addresses) {
-      const place = `${address} port ${String(listener.port)}`;
-      const other = places.get(place);
-      if (other === undefined) places.set(place, listener.name);
-      else
-        context.findings.blocks(
-          'D8',
-          joinPointer('/listeners', listener.name),
-          `listener \`${listener.name}\` wants ${place}, which is \`${other}\`'s already`,
-        );
-    }
-  }
-  return listeners;
-}
-
-/**
- * Without `address`: an internet listener binds every address, as its exposure says; an internal one binds loopback
- * only, so that nothing becomes reachable that nobody wrote down.
- */
-function compileListener(context: CompileContext, name: string, listener: ListenerDocument): ListenerDefinition {
-  const pointer = joinPointer('/listeners', name);
-  const addresses: string[] = [];
-  for (const { value, pointer: at } of listener.address === undefined
-    ? []
-    : eachValue<string>(listener.address, joinPointer(pointer, 'address'))) {
-    const parsed = parseNetwork(value);
-    const ip = value.includes('/') ? undefined : parseIp(value);
-    if (!parsed.ok || ip === undefined) {
-      const message = parsed.ok ? `\`${value}\` is a network, expected one address` : parsed.message;
-      context.findings.blocks('D3', at, message);
-    } else if (addresses.includes(printIp(ip))) {
-      context.findings.blocks('D8', at, `address \`${value}\` is written twice`);
-    } else {
-      addresses.push(printIp(ip));
-    }
-  }
-  const fallback = listener.exposure === 'internet' ? '::' : '127.0.0.1';
-  return {
-    name,
-    addresses: addresses.length === 0 ? [fallback] : addresses,
-    port: listener.port,
-    exposure: listener.exposure,
-  };
-}
 
 const DEFAULT_RETRY: RetryProfile = {
   name: 'default',

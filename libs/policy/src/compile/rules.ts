@@ -8,8 +8,12 @@ import { parseReply } from '../values/replies.js';
 import { ACL_PHASES, PHASE_TABLE, type AclPhase } from '../vocabulary.js';
 import { compileConditions } from './conditions.js';
 import type { CompileContext } from './context.js';
+import type { Effects } from './effects.js';
 
-export function compileAcl(context: CompileContext): Record<AclPhase, readonly Rule[]> {
+export function compileAcl(
+  context: CompileContext,
+  effectsOf: (rule: RuleDocument, pointer: string) => Effects,
+): Record<AclPhase, readonly Rule[]> {
   const compiled = ACL_PHASES.map((phase) => {
     const rules = context.document.acl?.[phase] ?? [];
     const base = `/acl/${phase}`;
@@ -18,7 +22,13 @@ export function compileAcl(context: CompileContext): Record<AclPhase, readonly R
       rules.map((rule) => rule.name),
       (index) => joinPointer(base, index, 'name'),
     );
-    return [phase, rules.map((rule, index) => compileRule(context, phase, rule, joinPointer(base, index)))];
+    return [
+      phase,
+      rules.map((rule, index) => {
+        const pointer = joinPointer(base, index);
+        return { ...compileRule(context, phase, rule, pointer), ...effectsOf(rule, pointer) };
+      }),
+    ];
   });
   return Object.fromEntries(compiled) as Record<AclPhase, readonly Rule[]>;
 }
@@ -42,15 +52,20 @@ export function checkUnique(
   }
 }
 
-const VERDICTS: readonly Verdict[] = ['accept', 'reject', 'defer'];
+const VERDICTS: readonly Verdict[] = ['accept', 'reject', 'defer', 'hold', 'discard'];
 
-function compileRule(context: CompileContext, phase: AclPhase, rule: RuleDocument, pointer: string): Rule {
+function compileRule(
+  context: CompileContext,
+  phase: AclPhase,
+  rule: RuleDocument,
+  pointer: string,
+): Omit<Rule, keyof Effects> {
   const [verdict] = VERDICTS.filter((each) => rule[each] !== undefined);
   checkActs(context, rule, pointer);
   const reply = compileReply(context, phase, rule, pointer);
   const expiresAtMs = compileExpiry(context, rule.expires, pointer);
   const exception = verdict === 'reject' ? `an exception from the refusal \`${phase}/${rule.name}\`` : undefined;
-  const refuses = verdict === 'reject' || verdict === 'defer';
+  const refuses = verdict !== undefined && verdict !== 'accept';
   return {
     id: `${phase}/${rule.name}`,
     when: compileConditions(
@@ -71,7 +86,8 @@ function compileRule(context: CompileContext, phase: AclPhase, rule: RuleDocumen
     onUnknown: rule['on-unknown'] ?? (refuses ? 'defer' : 'skip'),
     monitor: rule.mode === 'monitor',
     ...(expiresAtMs === undefined ? {} : { expiresAtMs }),
-    answer: rule.answer ?? (phase === 'connect' || phase === 'rcpt' ? 'now' : 'at-rcpt'),
+    answer: rule.answer ?? (phase === 'helo' || phase === 'mail' ? 'at-rcpt' : 'now'),
+    ...compileQueue(context, rule, pointer),
     pointer,
   };
 }
@@ -79,6 +95,15 @@ function compileRule(context: CompileContext, phase: AclPhase, rule: RuleDocumen
 export function oneOrMany(value: string | readonly string[] | undefined): readonly string[] {
   return value === undefined ? [] : typeof value === 'string' ? [value] : value;
 }
+
+const EFFECTS = [
+  'tag',
+  'set-header',
+  'add-header',
+  'remove-header',
+  'add-recipient',
+  'redirect',
+] as const satisfies readonly (keyof RuleDocument)[];
 
 /** A rule has at most one verdict, a verdict or an effect, and never accepts what nobody knows. */
 function checkActs(context: CompileContext, rule: RuleDocument, pointer: string): void {
@@ -88,9 +113,16 @@ function checkActs(context: CompileContext, rule: RuleDocument, pointer: string)
     const message = `rule \`${rule.name}\` has \`${verdict}\` and \`${second}\`, expected at most one verdict`;
     findings.blocks('D7', joinPointer(pointer, second), message);
   }
-  if (verdict === undefined && rule.tag === undefined && context.complete) {
+  if (verdict === undefined && context.complete && EFFECTS.every((effect) => rule[effect] === undefined)) {
     const message = `rule \`${rule.name}\` does nothing, expected a verdict (\`accept\`, \`reject\`, \`defer\`) or \`tag\``;
     findings.blocks('D7', pointer, message);
+  }
+  if (verdict === 'discard' && rule.reason === undefined) {
+    const message = `rule \`${rule.name}\` loses mail without telling anybody, expected a \`reason\``;
+    findings.blocks('D2', joinPointer(pointer, 'discard'), message);
+  } else if (verdict === 'discard' && rule.mode === undefined) {
+    const message = `rule \`${rule.name}\` loses mail without telling anybody: ${rule.reason ?? ''}`;
+    findings.warns('P5', pointer, message);
   }
   if (verdict === 'accept' && rule['on-unknown'] === 'match') {
     const message = `rule \`${rule.name}\` would accept what nobody knows, expected \`defer\` or \`skip\``;
@@ -115,7 +147,18 @@ function compileReply(
   return undefined;
 }
 
-function compileExpiry(context: CompileContext, expires: string | undefined, pointer: string): number | undefined {
+/** The review queue of a `hold`. */
+function compileQueue(context: CompileContext, rule: RuleDocument, pointer: string): { readonly queue?: string } {
+  if (rule.hold === undefined) return {};
+  context.requireName('review-queue', rule.hold, joinPointer(pointer, 'hold'));
+  return { queue: rule.hold };
+}
+
+export function compileExpiry(
+  context: CompileContext,
+  expires: string | undefined,
+  pointer: string,
+): number | undefined {
   if (expires === undefined) return undefined;
   const endMs = parseDateEndMs(expires);
   if (endMs === undefined) {
