@@ -1,21 +1,15 @@
 /**
  * One transaction as the client machine carries it out: the commands of its envelope, the replies so far, the result
- * for each recipient. RFC 5321 s3.3. No sockets, no order of several transactions: that is `client-session.ts`.
+ * for each recipient. RFC 5321 s3.3; RFC 2033 s4.2 (LMTP). No sockets, no order of several transactions: that is `client-session.ts`.
  */
 import type { ClientExtensions } from './client-extensions.js';
+import { mailCommand, rcptCommand } from './client-parameters.js';
+import type { ClientTransaction } from './client-parameters.js';
 import { isPositive } from './reply.js';
 import type { Reply } from './reply.js';
 
-/** What a caller wants sent. Addresses are printed paths without angle brackets; '' is the null sender. */
-export interface ClientTransaction {
-  readonly sender: string;
-  readonly recipients: readonly string[];
-  readonly sizeBytes: number;
-  /** Content holds octets above 127, so the server must offer 8BITMIME. RFC 6152. */
-  readonly body8bit: boolean;
-}
-
-export type ClientStage = 'connect' | 'banner' | 'ehlo' | 'mail' | 'rcpt' | 'data' | 'content' | 'quit';
+export type ClientStage =
+  'connect' | 'banner' | 'ehlo' | 'tls' | 'auth' | 'mail' | 'rcpt' | 'data' | 'content' | 'quit';
 
 /**
  * A failure that is not a reply. `progress` says how far the transaction had come: `sent` means that the terminator was
@@ -23,7 +17,8 @@ export type ClientStage = 'connect' | 'banner' | 'ehlo' | 'mail' | 'rcpt' | 'dat
  */
 export interface ClientFault {
   readonly stage: ClientStage;
-  readonly reason: 'refused' | 'unreachable' | 'timeout' | 'lost' | 'protocol' | 'unsupported' | 'content' | 'closed';
+  readonly reason:
+    'refused' | 'unreachable' | 'timeout' | 'lost' | 'protocol' | 'unsupported' | 'content' | 'closed' | 'tls' | 'auth';
   readonly progress: 'none' | 'envelope' | 'content' | 'sent';
   /** RFC 3463 code chosen where the fault was found; class 5 only when another attempt cannot help. */
   readonly enhanced: string;
@@ -41,47 +36,14 @@ export interface EnvelopeCommand {
   readonly index: number;
 }
 
-const CONTROL = /[\u0000-\u001f\u007f]/;
-const NOT_ASCII = /[^\u0000-\u007f]/;
-
-/** Why a transaction cannot be offered to this server at all. The message is never changed to make it fit. */
-export function unsupportedBy(extensions: ClientExtensions, transaction: ClientTransaction): ClientFault | undefined {
-  if (CONTROL.test(transaction.sender) || transaction.recipients.some((address) => CONTROL.test(address))) {
-    return unsupported('5.1.3', 'an address holds a control character');
-  }
-  if (transaction.body8bit && !extensions.eightBitMime) {
-    return unsupported('5.6.3', 'message holds 8-bit octets and the server does not offer 8BITMIME');
-  }
-  if (extensions.sizeBytes !== undefined && transaction.sizeBytes > extensions.sizeBytes) {
-    const sizes = `${transaction.sizeBytes} octets, the server takes at most ${extensions.sizeBytes}`;
-    return unsupported('5.3.4', `message is too big: ${sizes}`);
-  }
-  if (!extensions.smtpUtf8 && needsUtf8(transaction)) {
-    return unsupported('5.6.7', 'an address is not ASCII and the server does not offer SMTPUTF8');
-  }
-  return undefined;
-}
-
-function unsupported(enhanced: string, message: string): ClientFault {
-  return { stage: 'mail', reason: 'unsupported', progress: 'none', enhanced, message };
-}
-
-function needsUtf8(transaction: ClientTransaction): boolean {
-  return NOT_ASCII.test(transaction.sender) || transaction.recipients.some((address) => NOT_ASCII.test(address));
-}
-
-/** INVARIANT (one line): an address never carries a control character, so it cannot end its command. */
-function checked(address: string): string {
-  if (CONTROL.test(address)) throw new RangeError('address holds a control character, expected a printed path');
-  return address;
-}
-
 export class ClientEnvelope<T extends ClientTransaction> {
   readonly transaction: T;
   readonly #replies: (Reply | undefined)[];
   #commands: EnvelopeCommand[];
   #next = 0;
   #accepted = 0;
+  /** LMTP: what the server said about the content, recipient by recipient. RFC 2033 s4.2. */
+  #contentReplies: (Reply | undefined)[] | undefined;
   mailReply: Reply | undefined;
   /** Reply to DATA or to the content, for every recipient that RCPT accepted. */
   #final: { stage: ClientStage; reply: Reply } | undefined;
@@ -94,9 +56,9 @@ export class ClientEnvelope<T extends ClientTransaction> {
     this.#replies = new Array<Reply | undefined>(transaction.recipients.length);
     this.#commands = reset ? [{ verb: 'rset', text: 'RSET\r\n', index: 0 }] : [];
     this.#commands.push({ verb: 'mail', text: mailCommand(transaction, extensions), index: 0 });
-    transaction.recipients.forEach((address, index) =>
-      this.#commands.push({ verb: 'rcpt', text: `RCPT TO:<${checked(address)}>\r\n`, index }),
-    );
+    for (let index = 0; index < transaction.recipients.length; index += 1) {
+      this.#commands.push({ verb: 'rcpt', text: rcptCommand(transaction, index, extensions), index });
+    }
     this.#commands.push({ verb: 'data', text: 'DATA\r\n', index: 0 });
   }
 
@@ -129,6 +91,16 @@ export class ClientEnvelope<T extends ClientTransaction> {
     if (isPositive(reply)) this.#accepted += 1;
   }
 
+  /** Recipients that RCPT accepted: in LMTP each of them gets a reply to the content. */
+  get acceptedIndices(): readonly number[] {
+    return this.#replies.flatMap((reply, index) => (reply !== undefined && isPositive(reply) ? [index] : []));
+  }
+
+  content(index: number, reply: Reply): void {
+    this.#contentReplies ??= [];
+    this.#contentReplies[index] = reply;
+  }
+
   finish(stage: ClientStage, reply: Reply): void {
     this.#final = { stage, reply };
     if (stage === 'content') this.open = false;
@@ -136,22 +108,18 @@ export class ClientEnvelope<T extends ClientTransaction> {
 
   /** Every recipient exactly once, in the order given. `fault` fills in for those the server said nothing final about. */
   results(fault?: ClientFault): RecipientResult[] {
-    return this.transaction.recipients.map((address, index) => this.#result(address, this.#replies[index], fault));
+    return this.transaction.recipients.map((address, index) => this.#result(address, index, fault));
   }
 
-  #result(address: string, reply: Reply | undefined, fault: ClientFault | undefined): RecipientResult {
+  #result(address: string, index: number, fault: ClientFault | undefined): RecipientResult {
+    const reply = this.#replies[index];
+    const contentReply = this.#contentReplies?.[index];
     const mailReply = this.mailReply;
     if (mailReply !== undefined && !isPositive(mailReply)) return { address, stage: 'mail', reply: mailReply };
     if (reply !== undefined && !isPositive(reply)) return { address, stage: 'rcpt', reply };
+    if (contentReply !== undefined) return { address, stage: 'content', reply: contentReply };
     if (this.#final !== undefined) return { address, stage: this.#final.stage, reply: this.#final.reply };
     if (fault !== undefined) return { address, stage: fault.stage, fault };
     throw new Error('broken invariant: a transaction ended without a reply or a fault');
   }
-}
-
-function mailCommand(transaction: ClientTransaction, extensions: ClientExtensions): string {
-  const size = extensions.size ? ` SIZE=${transaction.sizeBytes}` : '';
-  const body = extensions.eightBitMime && transaction.body8bit ? ' BODY=8BITMIME' : '';
-  const utf8 = extensions.smtpUtf8 && needsUtf8(transaction) ? ' SMTPUTF8' : '';
-  return `MAIL FROM:<${checked(transaction.sender)}>${size}${body}${utf8}\r\n`;
 }

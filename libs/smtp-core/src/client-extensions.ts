@@ -13,6 +13,8 @@ export interface ClientExtensions {
   readonly startTls: boolean;
   readonly chunking: boolean;
   readonly dsn: boolean;
+  /** SASL mechanisms, upper case, in the server's order. RFC 4954 s3. */
+  readonly authMechanisms: readonly string[];
   /** Every keyword offered, upper case. */
   readonly keywords: ReadonlySet<string>;
 }
@@ -20,11 +22,12 @@ export interface ClientExtensions {
 const KEYWORD = /^[A-Za-z0-9][A-Za-z0-9-]*$/;
 const SIZE_VALUE = /^\d{1,15}$/;
 
-export const NO_EXTENSIONS: ClientExtensions = fromKeywords(new Set(), undefined);
+export const NO_EXTENSIONS: ClientExtensions = fromKeywords(new Set(), undefined, []);
 
 /** The first line is the server's greeting; a line that is no keyword is passed over, as RFC 5321 s4.1.1.1 wants of clients. */
 export function parseExtensions(reply: Reply): ClientExtensions {
   const keywords = new Set<string>();
+  const mechanisms = new Set<string>();
   let sizeBytes: number | undefined;
   for (const line of reply.lines.slice(1)) {
     const [keyword = '', parameter] = line.trim().split(/[ =]/, 2);
@@ -33,11 +36,19 @@ export function parseExtensions(reply: Reply): ClientExtensions {
     if (keyword.toUpperCase() === 'SIZE' && parameter !== undefined && SIZE_VALUE.test(parameter)) {
       sizeBytes = Number(parameter);
     }
+    // Some servers write `AUTH=` for the sake of clients older than RFC 2554.
+    if (keyword.toUpperCase() === 'AUTH') {
+      for (const name of line.trim().split(/[ =]+/).slice(1)) mechanisms.add(name.toUpperCase());
+    }
   }
-  return fromKeywords(keywords, sizeBytes);
+  return fromKeywords(keywords, sizeBytes, [...mechanisms]);
 }
 
-function fromKeywords(keywords: ReadonlySet<string>, sizeBytes: number | undefined): ClientExtensions {
+function fromKeywords(
+  keywords: ReadonlySet<string>,
+  sizeBytes: number | undefined,
+  authMechanisms: readonly string[],
+): ClientExtensions {
   return {
     pipelining: keywords.has('PIPELINING'),
     size: keywords.has('SIZE'),
@@ -49,6 +60,7 @@ function fromKeywords(keywords: ReadonlySet<string>, sizeBytes: number | undefin
     startTls: keywords.has('STARTTLS'),
     chunking: keywords.has('CHUNKING'),
     dsn: keywords.has('DSN'),
+    authMechanisms,
     keywords,
   };
 }

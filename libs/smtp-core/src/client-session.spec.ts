@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { SmtpClientSession } from './client-session.js';
-import type { ClientInput, ClientOutput } from './client-session.js';
-import type { ClientTransaction } from './client-envelope.js';
+import type { ClientInput, ClientOutput, ClientSessionOptions } from './client-io.js';
+import type { ClientTransaction } from './client-parameters.js';
 
 const MODERN = '250-mx.test\r\n250-PIPELINING\r\n250-size 1000000\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n';
 
@@ -20,6 +20,10 @@ function show(outputs: readonly ClientOutput<ClientTransaction>[]): string[] {
         return `content ${output.transaction.sender}`;
       case 'ready':
         return 'ready';
+      case 'start-tls':
+        return 'start-tls';
+      case 'authenticate':
+        return `authenticate ${output.mechanism} ${output.challenge?.toString() ?? 'start'}`;
       case 'failed':
         return `failed ${output.fault.stage} ${output.fault.reason} ${output.reply === undefined ? '' : String(output.reply.code)}`.trimEnd();
       case 'result':
@@ -36,8 +40,12 @@ function show(outputs: readonly ClientOutput<ClientTransaction>[]): string[] {
 }
 
 class Conversation {
-  readonly session = new SmtpClientSession({ heloName: 'gw.test' });
+  readonly session: SmtpClientSession;
   readonly lines: string[] = [];
+
+  constructor(options: Partial<ClientSessionOptions> = {}) {
+    this.session = new SmtpClientSession({ heloName: 'gw.test', ...options });
+  }
 
   say(text: string): this {
     return this.receive({ kind: 'bytes', bytes: Buffer.from(text) });

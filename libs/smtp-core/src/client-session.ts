@@ -1,63 +1,34 @@
 /**
  * The outbound SMTP machine, without sockets or clocks: octets, ends and time-outs in, writes and results out.
- * RFC 5321 s3, s4.1, s4.2; RFC 2920 (pipelining); RFC 1870, RFC 6152, RFC 6531 (parameters of MAIL).
+ * RFC 5321 s3, s4.1, s4.2; RFC 2920 (pipelining); RFC 2033 (LMTP). How a session begins is `client-greeting.ts`, what
+ * MAIL and RCPT carry `client-parameters.ts`.
  *
  * Where the server pipelines, MAIL, RCPT and DATA leave as one group, and the envelope of the next transaction follows
  * the content of the one before it in the same write. Every submitted transaction gets exactly one `result`, whatever
  * happens. Outputs must be carried out in order; `content` stands for the stuffed content and its terminator, and the
  * driver calls `contentWritten` once the terminator is handed to the network.
  */
-import { ClientEnvelope, unsupportedBy } from './client-envelope.js';
-import type { ClientFault, ClientStage, ClientTransaction, RecipientResult } from './client-envelope.js';
-import { NO_EXTENSIONS, parseExtensions } from './client-extensions.js';
+import { ClientEnvelope } from './client-envelope.js';
+import type { ClientFault, ClientStage } from './client-envelope.js';
+import { NO_EXTENSIONS } from './client-extensions.js';
 import type { ClientExtensions } from './client-extensions.js';
+import { ClientGreeting } from './client-greeting.js';
+import type { GreetingMove } from './client-greeting.js';
+import { isGreeting, STAGES } from './client-io.js';
+import type { ClientInput, ClientOutput, ClientSessionOptions, ClientVerb, ClientWait, Expected } from './client-io.js';
+import { unsupportedBy } from './client-parameters.js';
+import type { ClientTransaction } from './client-parameters.js';
 import { isPositive } from './reply.js';
 import type { Reply } from './reply.js';
 import { ReplyReader } from './reply-reader.js';
 import type { ReplyLimits } from './reply-reader.js';
 
-export type ClientInput =
-  | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
-  | { readonly kind: 'eof'; readonly message?: string }
-  | { readonly kind: 'timeout' };
-
-export type ClientOutput<T extends ClientTransaction> =
-  | { readonly kind: 'write'; readonly text: string }
-  | { readonly kind: 'content'; readonly transaction: T }
-  | { readonly kind: 'ready'; readonly extensions: ClientExtensions }
-  | { readonly kind: 'result'; readonly transaction: T; readonly recipients: readonly RecipientResult[] }
-  /** The greeting failed; `reply` when the server said why. */
-  | { readonly kind: 'failed'; readonly fault: ClientFault; readonly reply?: Reply }
-  /** Polite after QUIT was answered; otherwise nothing more is worth flushing. */
-  | { readonly kind: 'close'; readonly polite: boolean };
-
-/** What the machine waits for: chooses the time-out of RFC 5321 s4.5.3.2. */
-export type ClientWait = 'idle' | 'banner' | 'ehlo' | 'mail' | 'rcpt' | 'data' | 'content' | 'quit';
-
-type Verb = 'banner' | 'ehlo' | 'helo' | 'rset' | 'mail' | 'rcpt' | 'data' | 'content' | 'empty-content' | 'quit';
-
-interface Expected<T extends ClientTransaction> {
-  readonly verb: Verb;
-  readonly envelope?: ClientEnvelope<T>;
-  readonly index: number;
-}
-
-const STAGES: Readonly<Record<Verb, Exclude<ClientWait, 'idle'>>> = {
-  banner: 'banner',
-  ehlo: 'ehlo',
-  helo: 'ehlo',
-  rset: 'mail',
-  mail: 'mail',
-  rcpt: 'rcpt',
-  data: 'data',
-  content: 'content',
-  'empty-content': 'data',
-  quit: 'quit',
-};
-
 export class SmtpClientSession<T extends ClientTransaction = ClientTransaction> {
-  readonly #heloName: string;
-  readonly #reader: ReplyReader;
+  readonly #greeting: ClientGreeting;
+  readonly #replyLimits: ReplyLimits | undefined;
+  readonly #lmtp: boolean;
+  #reader: ReplyReader;
+  #handshake = false;
   readonly #expected: Expected<T>[] = [{ verb: 'banner', index: 0 }];
   readonly #waiting: T[] = [];
   /** Transactions on the wire: at most the one whose content is being sent and the next one's envelope. */
@@ -69,9 +40,16 @@ export class SmtpClientSession<T extends ClientTransaction = ClientTransaction> 
   #mustReset = false;
   #completed = 0;
 
-  constructor(options: { readonly heloName: string; readonly replyLimits?: ReplyLimits }) {
-    this.#heloName = options.heloName;
+  constructor(options: ClientSessionOptions) {
+    this.#greeting = new ClientGreeting(options);
+    this.#lmtp = options.protocol === 'lmtp';
+    this.#replyLimits = options.replyLimits;
     this.#reader = new ReplyReader(options.replyLimits);
+  }
+
+  /** Why a session that should have been encrypted is not, where that was allowed. */
+  get plaintextBecause(): string | undefined {
+    return this.#greeting.plaintextBecause;
   }
 
   get extensions(): ClientExtensions {
@@ -80,7 +58,8 @@ export class SmtpClientSession<T extends ClientTransaction = ClientTransaction> 
 
   get waitsFor(): ClientWait {
     const head = this.#expected[0];
-    return head === undefined ? 'idle' : STAGES[head.verb];
+    if (head !== undefined) return STAGES[head.verb];
+    return this.#handshake ? 'tls' : 'idle';
   }
 
   get usable(): boolean {
@@ -108,6 +87,20 @@ export class SmtpClientSession<T extends ClientTransaction = ClientTransaction> 
         break;
       case 'timeout':
         this.#fail('timeout', '4.4.2', `no reply in time, waited for ${this.#awaited()}`);
+        break;
+      case 'tls-established':
+        this.#handshake = false;
+        this.#reader = new ReplyReader(this.#replyLimits);
+        this.#move(this.#greeting.tlsEstablished());
+        break;
+      case 'tls-failed':
+        this.#failWith({ ...this.#fault('tls', '4.7.5', input.message), stage: 'tls' });
+        break;
+      case 'auth-response':
+        this.#move(this.#greeting.authResponse(input.response, input.mayEnd));
+        break;
+      case 'auth-impossible':
+        this.#move(this.#greeting.authImpossible(input.message, input.enhanced));
         break;
     }
     return this.#takeOutputs();
@@ -174,12 +167,24 @@ export class SmtpClientSession<T extends ClientTransaction = ClientTransaction> 
   }
 
   #receiveBytes(bytes: Uint8Array): void {
-    for (const reply of this.#reader.read(bytes)) {
-      this.#take(reply);
+    const replies = this.#reader.read(bytes);
+    for (let at = 0; at < replies.length && !this.#handshake; at += 1) {
+      const reply = replies[at];
+      if (reply !== undefined) this.#take(reply);
       if (this.#isClosed()) return;
+      // INVARIANT (nothing before TLS is believed after it): octets behind the 220 came from whoever is on the line.
+      if (this.#isShakingHands() && at === replies.length - 1 && this.#reader.idle) return;
+    }
+    if (this.#isShakingHands()) {
+      this.#fail('protocol', '4.7.5', 'the server sent octets between its reply to STARTTLS and TLS');
+      return;
     }
     const fault = this.#reader.fault;
     if (fault !== undefined) this.#fail('protocol', '4.5.0', `reply cannot be read: ${fault}`);
+  }
+
+  #isShakingHands(): boolean {
+    return this.#handshake;
   }
 
   #isClosed(): boolean {
@@ -192,34 +197,39 @@ export class SmtpClientSession<T extends ClientTransaction = ClientTransaction> 
       this.#fail('closed', '4.4.2', `server ended the session: ${String(reply.code)}`);
       return;
     }
-    if (expected.envelope === undefined) this.#takeGreeting(expected, reply);
+    if (expected.verb === 'quit') this.#close(true);
+    else if (expected.envelope === undefined) this.#takeGreeting(expected.verb, reply);
     else this.#takeTransaction(expected, expected.envelope, reply);
     if (this.#state === 'quitting') this.#quitWhenIdle();
   }
 
-  #takeGreeting(expected: Expected<T>, reply: Reply): void {
-    const { verb } = expected;
-    if (verb === 'quit') {
-      this.#close(true);
-    } else if (verb === 'banner' && reply.code === 220) {
-      this.#command(`EHLO ${this.#heloName}\r\n`, { verb: 'ehlo', index: 0 });
-    } else if (verb === 'ehlo' && reply.code >= 500) {
-      this.#command(`HELO ${this.#heloName}\r\n`, { verb: 'helo', index: 0 });
-    } else if (verb !== 'banner' && isPositive(reply)) {
-      this.#extensions = verb === 'ehlo' ? parseExtensions(reply) : NO_EXTENSIONS;
-      this.#state = 'ready';
-      this.#emit({ kind: 'ready', extensions: this.#extensions });
-      this.#startNext();
-    } else {
-      this.#failGreeting(STAGES[verb], reply);
-    }
+  #takeGreeting(verb: ClientVerb, reply: Reply): void {
+    if (isGreeting(verb)) this.#move(this.#greeting.take(verb, reply));
+    else throw new Error('broken invariant: a command of a transaction belongs to an envelope');
   }
 
-  #failGreeting(stage: ClientWait & ClientStage, reply: Reply): void {
-    const understood = reply.code >= 400;
-    const message = understood ? 'server refused the session' : `unexpected reply ${String(reply.code)}`;
-    const fault = { ...this.#fault(understood ? 'refused' : 'protocol', '4.5.0', message), stage };
-    this.#failWith(fault, understood ? reply : undefined);
+  #move(move: GreetingMove): void {
+    switch (move.kind) {
+      case 'say':
+        this.#command(move.text, { verb: move.verb, index: 0 });
+        break;
+      case 'start-tls':
+        this.#handshake = true;
+        this.#emit(move);
+        break;
+      case 'authenticate':
+        this.#emit(move);
+        break;
+      case 'ready':
+        this.#extensions = move.extensions;
+        this.#state = 'ready';
+        this.#emit(move);
+        this.#startNext();
+        break;
+      case 'failed':
+        this.#failWith(move.fault, move.reply);
+        break;
+    }
   }
 
   #takeTransaction(expected: Expected<T>, envelope: ClientEnvelope<T>, reply: Reply): void {
@@ -236,7 +246,7 @@ export class SmtpClientSession<T extends ClientTransaction = ClientTransaction> 
     if (verb === 'mail') envelope.mail(reply);
     else if (verb === 'rcpt') envelope.rcpt(expected.index, reply);
     else if (verb === 'data') this.#takeData(envelope, reply);
-    else if (verb === 'content') this.#takeContent(envelope, reply);
+    else if (verb === 'content') this.#takeContent(envelope, reply, expected.index);
     else if (verb === 'empty-content') this.#finish(envelope);
     if (reply.code === 421 && this.#state !== 'closed') this.#endedBy421(envelope, STAGES[verb], reply);
     else if (!this.#extensions.pipelining) this.#stepEnvelope(envelope);
@@ -252,14 +262,21 @@ export class SmtpClientSession<T extends ClientTransaction = ClientTransaction> 
       this.#command('.\r\n', { verb: 'empty-content', envelope, index: 0 });
     } else {
       envelope.progress = 'content';
-      this.#expected.push({ verb: 'content', envelope, index: 0 });
+      const replies = this.#lmtp ? envelope.acceptedIndices : [0];
+      for (const index of replies) this.#expected.push({ verb: 'content', envelope, index });
       this.#emit({ kind: 'content', transaction: envelope.transaction });
       if (this.#extensions.pipelining) this.#startNext();
     }
   }
 
-  #takeContent(envelope: ClientEnvelope<T>, reply: Reply): void {
+  #takeContent(envelope: ClientEnvelope<T>, reply: Reply, index: number): void {
     if (envelope.progress === 'sent') {
+      if (this.#lmtp) {
+        envelope.content(index, reply);
+        // RFC 2033 s4.2: one reply for each recipient that RCPT accepted, in their order.
+        const next = this.#expected[0];
+        if (next?.verb === 'content' && next.envelope === envelope) return;
+      }
       envelope.finish('content', reply);
       this.#finish(envelope);
       return;
@@ -288,7 +305,7 @@ export class SmtpClientSession<T extends ClientTransaction = ClientTransaction> 
       if (transaction === undefined) return;
       const fault = unsupportedBy(this.#extensions, transaction);
       if (fault === undefined) this.#begin(transaction);
-      else this.#unsent(transaction, fault);
+      else this.#unsent(transaction, { stage: 'mail', reason: 'unsupported', progress: 'none', ...fault });
     }
   }
 
@@ -336,15 +353,16 @@ export class SmtpClientSession<T extends ClientTransaction = ClientTransaction> 
   }
 
   #awaited(): string {
-    return this.#expected[0]?.verb ?? 'nothing';
+    return this.#expected[0]?.verb ?? (this.#handshake ? 'TLS' : 'nothing');
   }
 
   #fault(reason: ClientFault['reason'], enhanced: string, message: string): ClientFault {
     const head = this.#expected[0];
-    return { stage: head === undefined ? 'mail' : STAGES[head.verb], reason, progress: 'none', enhanced, message };
+    const stage = this.#state === 'greeting' ? this.#greeting.stage : 'mail';
+    return { stage: head === undefined ? stage : STAGES[head.verb], reason, progress: 'none', enhanced, message };
   }
 
-  #fail(reason: ClientFault['reason'], enhanced: string, message: string, verb?: Verb): void {
+  #fail(reason: ClientFault['reason'], enhanced: string, message: string, verb?: ClientVerb): void {
     const fault = this.#fault(reason, enhanced, message);
     this.#failWith(verb === undefined ? fault : { ...fault, stage: STAGES[verb] });
   }

@@ -41,9 +41,10 @@ export type {
   TransactionEnd,
 } from './session-io.js';
 export { ContentEncoder, ContentNotCanonical, stuffContent } from './content-encoder.js';
-export type { ClientFault, ClientStage, ClientTransaction, RecipientResult } from './client-envelope.js';
+export type { ClientFault, ClientStage, RecipientResult } from './client-envelope.js';
 export type { ClientExtensions } from './client-extensions.js';
 export { SmtpClientSession } from './client-session.js';
-export type { ClientInput, ClientOutput, ClientWait } from './client-session.js';
+export type { ClientInput, ClientOutput, ClientSessionOptions, ClientWait } from './client-io.js';
+export type { ClientTransaction, RecipientParameters } from './client-parameters.js';
 export { REPLY_LIMITS, ReplyReader, replaceControls } from './reply-reader.js';
 export type { ReplyFault, ReplyLimits } from './reply-reader.js';

@@ -1,18 +1,23 @@
 /**
  * One outbound connection: drives `SmtpClientSession` with a socket and one timer. Carries the machine's outputs out in
- * order, envelope and content in one write. Not for use from outside; see `client.ts`.
+ * order, envelope and content in one write; shakes hands and signs in when the machine asks. See `client.ts`.
  *
+ * INVARIANT (TLS stays): once the handshake began, the socket below it is never read or written again.
  * Time-outs: one deadline per awaited reply, kept by one timer that is moved lazily, so that a message costs none.
  */
 import type { OnReadOpts, Socket } from 'node:net';
 import { SmtpClientSession } from '#smtp-core';
-import type { ClientExtensions, ClientFault, ClientOutput, ClientWait, Reply } from '#smtp-core';
+import type { ClientExtensions, ClientFault, ClientOutput, ClientSessionOptions, ClientWait, Reply } from '#smtp-core';
 import type { SendResult, SmtpConnection, SmtpConnectOptions, SmtpMessage, SmtpTimeouts } from './client.js';
 import { OutgoingContent } from './client-content.js';
 import { describeSocketError } from './client-faults.js';
+import { LazyDeadline } from './client-deadline.js';
+import { SASL_MECHANISMS } from './client-sasl.js';
+import { SignIn } from './client-sign-in.js';
+import { describeTlsError, evidenceOf, secure } from './client-tls.js';
+import type { SmtpTlsOptions, TlsEvidence } from './client-tls.js';
 
 const READ_BUFFER_BYTES = 4096;
-const NEVER = Number.POSITIVE_INFINITY;
 
 export interface ConnectionOutcome {
   ready(): void;
@@ -25,37 +30,48 @@ export class ClientConnection implements SmtpConnection {
   readonly port: number;
   /** Incoming octets land in one buffer of the connection; the machine copies what it keeps. */
   readonly reading: OnReadOpts;
+  readonly #options: SmtpConnectOptions;
   readonly #timeouts: SmtpTimeouts;
   readonly #session: SmtpClientSession<OutgoingContent>;
   readonly #outcome: ConnectionOutcome;
+  readonly #deadline = new LazyDeadline(() => this.#expired());
   readonly #closeListeners: (() => void)[] = [];
   /** Outputs not yet written, in order; grows only while a content is being streamed. */
   readonly #unwritten: (string | OutgoingContent)[] = [];
   #socket: Socket | undefined;
   #connected = false;
+  #shakingHands = false;
+  #tls: TlsEvidence | undefined;
+  #signIn: SignIn | undefined;
   #closed = false;
   #streaming = false;
   #resumeStream: (() => void) | undefined;
   #problem: string | undefined;
-  #deadlineMs = NEVER;
-  #timer: NodeJS.Timeout | undefined;
-  #timerAtMs = NEVER;
   #idleSinceMs: number | undefined;
 
   constructor(options: SmtpConnectOptions, timeouts: SmtpTimeouts, outcome: ConnectionOutcome) {
     this.host = options.host;
     this.address = options.address;
     this.port = options.port;
+    this.#options = options;
     this.#timeouts = timeouts;
     this.#outcome = outcome;
-    this.#session = new SmtpClientSession({ heloName: options.heloName });
+    this.#session = new SmtpClientSession(sessionOptions(options));
     this.reading = {
       buffer: Buffer.allocUnsafe(READ_BUFFER_BYTES),
       callback: (length, buffer) => {
-        this.#run(this.#session.receive({ kind: 'bytes', bytes: buffer.subarray(0, length) }));
+        this.#received(buffer.subarray(0, length));
         return true;
       },
     };
+  }
+
+  get tls(): TlsEvidence | undefined {
+    return this.#tls;
+  }
+
+  get plaintextBecause(): string | undefined {
+    return this.#session.plaintextBecause;
   }
 
   get extensions(): ClientExtensions {
@@ -79,16 +95,74 @@ export class ClientConnection implements SmtpConnection {
   }
 
   attach(socket: Socket): void {
-    this.#socket = socket;
-    this.#expectWithin(this.#timeouts.connectMs);
+    this.#deadline.within(this.#timeouts.connectMs);
     socket.once('connect', () => {
       this.#connected = true;
-      this.#expectWithin(this.#timeouts.bannerMs);
+      const { tls } = this.#options;
+      if (tls?.mode === 'implicit') this.#secure(tls);
+      else this.#deadline.within(this.#timeouts.bannerMs);
     });
+    // Without TLS to come, octets land in `reading`.
+    if (this.#options.tls !== undefined) socket.on('data', (chunk: Buffer) => this.#received(chunk));
+    this.#listen(socket);
+  }
+
+  #listen(socket: Socket): void {
+    this.#socket = socket;
     socket.on('drain', () => this.#resumeStream?.());
     socket.on('error', (error) => (this.#problem = describeSocketError(error)));
     socket.once('end', () => this.#run(this.#session.receive({ kind: 'eof' })));
     socket.once('close', () => this.#socketClosed());
+  }
+
+  #received(bytes: Uint8Array): void {
+    this.#run(this.#session.receive({ kind: 'bytes', bytes }));
+  }
+
+  #secure(tls: SmtpTlsOptions): void {
+    const plain = this.#socket;
+    if (plain === undefined) return;
+    for (const event of ['data', 'drain', 'error', 'end', 'close']) plain.removeAllListeners(event);
+    plain.on('error', () => undefined);
+    this.#shakingHands = true;
+    this.#deadline.within(this.#timeouts.tlsMs);
+    const socket = secure(plain, tls);
+    this.#socket = socket;
+    socket.once('secureConnect', () => {
+      this.#shakingHands = false;
+      socket.removeAllListeners('error');
+      socket.removeAllListeners('close');
+      this.#listen(socket);
+      socket.on('data', (chunk: Buffer) => this.#received(chunk));
+      this.#secured(evidenceOf(socket, tls.serverName), tls);
+    });
+    socket.once('error', (error: Error) => this.#tlsFailed(describeTlsError(error)));
+    socket.once('close', () => {
+      this.#tlsFailed('TLS handshake failed: connection closed by the server');
+      this.#socketClosed();
+    });
+  }
+
+  #secured(evidence: TlsEvidence, tls: SmtpTlsOptions): void {
+    if (tls.require === 'verified' && !evidence.verified) {
+      this.#tlsFailed(`TLS is not verified: ${evidence.why ?? 'the certificate is not valid'}`);
+      return;
+    }
+    this.#tls = evidence;
+    if (tls.mode === 'implicit') this.#deadline.within(this.#timeouts.bannerMs);
+    else this.#run(this.#session.receive({ kind: 'tls-established' }));
+  }
+
+  #tlsFailed(message: string): void {
+    this.#shakingHands = false;
+    this.#run(this.#session.receive({ kind: 'tls-failed', message }));
+    this.#socket?.destroy();
+  }
+
+  async #authenticate(mechanism: string, challenge: Buffer | undefined): Promise<void> {
+    if (this.#options.auth === undefined) throw new Error('broken invariant: nobody asked to sign in');
+    this.#signIn ??= new SignIn(this.#options.auth);
+    this.#run(this.#session.receive(await this.#signIn.answer(mechanism, challenge, this.#tls)));
   }
 
   /** The socket could not even be made: a bad address or port. */
@@ -132,6 +206,12 @@ export class ClientConnection implements SmtpConnection {
         case 'content':
           this.#unwritten.push(output.transaction);
           break;
+        case 'start-tls':
+          this.#startTls();
+          break;
+        case 'authenticate':
+          void this.#authenticate(output.mechanism, output.challenge);
+          break;
         case 'ready':
           this.#idleSinceMs = Date.now();
           this.#outcome.ready();
@@ -151,6 +231,12 @@ export class ClientConnection implements SmtpConnection {
     }
     this.#write();
     this.#awaitReply();
+  }
+
+  #startTls(): void {
+    const { tls } = this.#options;
+    if (tls === undefined) throw new Error('broken invariant: the machine starts no TLS that nobody asked for');
+    this.#secure(tls);
   }
 
   #failGreeting(fault: ClientFault, reply: Reply | undefined): void {
@@ -192,12 +278,12 @@ export class ClientConnection implements SmtpConnection {
     try {
       for await (const block of content.blocks()) {
         if (this.#closed || !socket.writable) return;
-        this.#expectWithin(this.#timeouts.blockMs);
+        this.#deadline.within(this.#timeouts.blockMs);
         if (!socket.write(block)) await this.#drained();
       }
       if (this.#isClosed()) return;
       this.#session.contentWritten(content);
-      this.#expectWithin(this.#timeouts.contentMs);
+      this.#deadline.within(this.#timeouts.contentMs);
     } catch (error) {
       this.#run(this.#session.contentFailed(error instanceof Error ? error.message : String(error)));
     } finally {
@@ -218,44 +304,26 @@ export class ClientConnection implements SmtpConnection {
   }
 
   #awaitReply(): void {
-    if (this.#streaming || this.#closed || !this.#connected) return;
+    if (this.#streaming || this.#closed || !this.#connected || this.#shakingHands) return;
     const wait = this.#session.waitsFor;
-    if (wait === 'idle') this.#deadlineMs = NEVER;
-    else this.#expectWithin(this.#timeoutMs(wait));
+    if (wait === 'idle') this.#deadline.clear();
+    else this.#deadline.within(this.#timeoutMs(wait));
   }
 
   #timeoutMs(wait: Exclude<ClientWait, 'idle'>): number {
     return this.#timeouts[`${wait}Ms`];
   }
 
-  #expectWithin(timeoutMs: number): void {
-    this.#deadlineMs = Date.now() + timeoutMs;
-    if (this.#deadlineMs >= this.#timerAtMs) return;
-    clearTimeout(this.#timer);
-    this.#setTimer(timeoutMs);
-  }
-
-  #setTimer(delayMs: number): void {
-    this.#timerAtMs = Date.now() + delayMs;
-    this.#timer = setTimeout(() => {
-      this.#timerAtMs = NEVER;
-      const leftMs = this.#deadlineMs - Date.now();
-      if (this.#closed || leftMs === NEVER) return;
-      if (leftMs > 0) this.#setTimer(leftMs);
-      else this.#expired();
-    }, delayMs);
-  }
-
   #expired(): void {
-    this.#deadlineMs = NEVER;
-    this.#run(this.#session.receive({ kind: 'timeout' }));
+    if (this.#shakingHands) this.#tlsFailed('TLS handshake timed out');
+    else this.#run(this.#session.receive({ kind: 'timeout' }));
     this.#socket?.destroy();
   }
 
   #socketClosed(): void {
     if (this.#closed) return;
     this.#closed = true;
-    clearTimeout(this.#timer);
+    this.#deadline.stop();
     const message = this.#problem;
     this.#run(this.#session.receive(message === undefined ? { kind: 'eof' } : { kind: 'eof', message }));
     this.#resumeStream?.();
@@ -267,4 +335,14 @@ function joined(parts: readonly (string | Uint8Array)[]): string | Uint8Array {
   const [only] = parts;
   if (parts.length === 1 && only !== undefined) return only;
   return Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : part)));
+}
+
+function sessionOptions({ heloName, protocol, tls, auth }: SmtpConnectOptions): ClientSessionOptions {
+  const startTls = tls?.require === 'opportunistic' ? 'opportunistic' : 'required';
+  return {
+    heloName,
+    ...(protocol === undefined ? {} : { protocol }),
+    ...(tls?.mode === 'starttls' ? { startTls } : {}),
+    ...(auth === undefined ? {} : { authMechanisms: auth.mechanisms ?? SASL_MECHANISMS }),
+  };
 }

@@ -3,7 +3,7 @@
  * large content is streamed in blocks, so that memory stays bounded and a slow server is noticed.
  */
 import { ContentEncoder, stuffContent } from '#smtp-core';
-import type { ClientFault, ClientTransaction } from '#smtp-core';
+import type { ClientFault, ClientTransaction, RecipientParameters } from '#smtp-core';
 import type { SendResult, SmtpMessage } from './client.js';
 
 /** Above it content is written in blocks of this size with a deadline for each. */
@@ -14,6 +14,10 @@ export class OutgoingContent implements ClientTransaction {
   readonly recipients: readonly string[];
   readonly sizeBytes: number;
   readonly body8bit: boolean;
+  readonly smtpUtf8?: boolean;
+  readonly ret?: 'FULL' | 'HDRS';
+  readonly envelopeId?: string;
+  readonly recipientParameters?: readonly RecipientParameters[];
   readonly settle: (result: SendResult) => void;
   readonly #content: SmtpMessage['content'];
   /** Stuffed octets with the terminator, for content that is written at once. */
@@ -24,6 +28,11 @@ export class OutgoingContent implements ClientTransaction {
     this.recipients = message.recipients;
     this.sizeBytes = message.sizeBytes;
     this.body8bit = message.body8bit;
+    const { smtpUtf8, ret, envelopeId, recipientParameters } = message;
+    if (smtpUtf8 !== undefined) this.smtpUtf8 = smtpUtf8;
+    if (ret !== undefined) this.ret = ret;
+    if (envelopeId !== undefined) this.envelopeId = envelopeId;
+    if (recipientParameters !== undefined) this.recipientParameters = recipientParameters;
     this.settle = settle;
     this.#content = message.content;
   }

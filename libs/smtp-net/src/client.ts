@@ -4,18 +4,24 @@
  *
  * A connection is kept as long as its owner wants: `send` may be called again before the last one settled, and then the
  * next envelope leaves in the same write as the content before it, where the server pipelines. `send` never rejects:
- * what went wrong is in the result, per recipient. Known gaps: no TLS and no AUTH yet.
+ * what went wrong is in the result, per recipient.
  */
 import { connect } from 'node:net';
 import type { NetConnectOpts } from 'node:net';
-import type { ClientExtensions, ClientFault, ClientStage, RecipientResult, Reply } from '#smtp-core';
+import type { ClientExtensions, ClientFault, ClientStage, ClientTransaction, RecipientResult, Reply } from '#smtp-core';
 import { ClientConnection } from './client-connection.js';
+import type { SmtpCredentials } from './client-sasl.js';
+import type { SmtpTlsOptions, TlsEvidence } from './client-tls.js';
 
 /** RFC 5321 s4.5.3.2, all in milliseconds. */
 export interface SmtpTimeouts {
   readonly connectMs: number;
   readonly bannerMs: number;
   readonly ehloMs: number;
+  /** The reply to STARTTLS, and the handshake. */
+  readonly tlsMs: number;
+  /** Each reply of AUTH. */
+  readonly authMs: number;
   readonly mailMs: number;
   readonly rcptMs: number;
   readonly dataMs: number;
@@ -30,6 +36,8 @@ export const SMTP_TIMEOUTS: SmtpTimeouts = {
   connectMs: 30_000,
   bannerMs: 300_000,
   ehloMs: 300_000,
+  tlsMs: 60_000,
+  authMs: 120_000,
   mailMs: 300_000,
   rcptMs: 300_000,
   dataMs: 120_000,
@@ -47,18 +55,20 @@ export interface SmtpConnectOptions {
   /** Source address on a machine with several. */
   readonly localAddress?: string;
   readonly heloName: string;
+  /** LMTP has a reply to the content for each recipient. RFC 2033. Default `smtp`. */
+  readonly protocol?: 'smtp' | 'lmtp';
+  /** Absent: plaintext, whatever the server offers. */
+  readonly tls?: SmtpTlsOptions;
+  /** Signs in before the first transaction; only where TLS is verified, unless the credentials say otherwise. */
+  readonly auth?: SmtpCredentials;
   readonly timeouts?: Partial<SmtpTimeouts>;
   readonly signal?: AbortSignal;
 }
 
-export interface SmtpMessage {
-  /** Reverse path as printed, '' for the null sender. */
-  readonly sender: string;
-  readonly recipients: readonly string[];
+/** Envelope as in smtp-core: sender and recipients as printed paths, '' the null sender, parameters of MAIL and RCPT. */
+export interface SmtpMessage extends ClientTransaction {
   /** Canonical octets (CRLF only), not stuffed. Chunks of an iterable belong to the client once yielded. */
   readonly content: Uint8Array | AsyncIterable<Uint8Array>;
-  readonly sizeBytes: number;
-  readonly body8bit: boolean;
 }
 
 export interface SendResult {
@@ -71,6 +81,10 @@ export interface SmtpConnection {
   readonly address: string;
   readonly port: number;
   readonly extensions: ClientExtensions;
+  /** What TLS proved; undefined when the connection is not encrypted. */
+  readonly tls: TlsEvidence | undefined;
+  /** Why `opportunistic` TLS did not come about. */
+  readonly plaintextBecause: string | undefined;
   /** False once the connection is closing or closed; what is sent then comes back unsent. */
   readonly usable: boolean;
   /** Transactions sent and not yet answered. */
@@ -103,7 +117,7 @@ export class SmtpConnectFault extends Error {
   }
 }
 
-/** Connects, waits for the banner, says EHLO (HELO where that is refused). Rejects with `SmtpConnectFault`, nothing else. */
+/** Connects, waits for the banner, says EHLO (HELO where that is refused), starts TLS and signs in as asked. Rejects with `SmtpConnectFault`, nothing else. */
 export function connectSmtp(options: SmtpConnectOptions): Promise<SmtpConnection> {
   const timeouts = { ...SMTP_TIMEOUTS, ...options.timeouts };
   return new Promise((resolve, reject) => {
@@ -117,7 +131,7 @@ export function connectSmtp(options: SmtpConnectOptions): Promise<SmtpConnection
       noDelay: true,
       ...(options.localAddress === undefined ? {} : { localAddress: options.localAddress }),
       ...(options.signal === undefined ? {} : { signal: options.signal }),
-      onread: connection.reading,
+      ...(options.tls === undefined ? { onread: connection.reading } : {}),
     };
     try {
       connection.attach(connect(target));
