@@ -51,6 +51,9 @@ export function blockAfter(
   return { ...block, hash: sha256Hex(blockText(block, rows)) };
 }
 
+/** Long signed, when so many came after. */
+const MOST_ABANDONED = 1_000;
+
 interface Chain {
   readonly id: string;
   head: Block | undefined;
@@ -60,6 +63,8 @@ export class AuditChains {
   readonly #node: () => string;
   readonly #chains = new Set<Chain>();
   readonly #idle: Chain[] = [];
+  /** Chains that ended with a commit of unknown outcome: only the database knows their last block. */
+  readonly abandoned = new Set<string>();
 
   /** `node` is asked for every block: '' before this process joined as a gateway. */
   constructor(node: () => string) {
@@ -85,10 +90,17 @@ export class AuditChains {
       this.#idle.push(chain);
       return result;
     } catch (error) {
-      if (error instanceof OperationalError && !error.outcomeKnown) this.#chains.delete(chain);
+      if (error instanceof OperationalError && !error.outcomeKnown) this.#abandon(chain);
       else this.#idle.push(chain);
       throw error;
     }
+  }
+
+  #abandon(chain: Chain): void {
+    this.#chains.delete(chain);
+    this.abandoned.add(chain.id);
+    const [oldest] = this.abandoned;
+    if (this.abandoned.size > MOST_ABANDONED && oldest !== undefined) this.abandoned.delete(oldest);
   }
 
   #begin(): Chain {

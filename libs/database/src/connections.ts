@@ -13,6 +13,8 @@ import { isConnectionError, OperationalError, toOperationalError } from './opera
 const QUEUE_OPTIONS = '-c enable_seqscan=off -c enable_mergejoin=off -c enable_hashjoin=off';
 const SEARCH_OPTIONS = '-c enable_seqscan=off -c enable_bitmapscan=off -c enable_sort=off';
 const IDLE_IN_TRANSACTION_MS = 30_000;
+/** One statement of a report: a day of the audit, sorted on disk if need be. */
+const REPORT_TIMEOUT_MS = 600_000;
 
 export interface Connections {
   readonly commit: Pool;
@@ -20,6 +22,8 @@ export interface Connections {
   readonly read: Pool;
   /** Newest-first searches. */
   readonly search: Pool;
+  /** Walks of a whole table, one at a time. */
+  readonly report: Pool;
   close(): Promise<void>;
 }
 
@@ -53,13 +57,15 @@ export function openConnections(config: DatabaseConfig): Connections {
   const queue = pool(config.queueConnections, config.statementTimeoutMs, QUEUE_OPTIONS);
   const read = pool(config.readConnections, config.readTimeoutMs);
   const search = pool(config.searchConnections, config.readTimeoutMs, SEARCH_OPTIONS);
+  const report = pool(1, REPORT_TIMEOUT_MS);
   return {
     commit,
     queue,
     read,
     search,
+    report,
     async close() {
-      await Promise.all([commit.end(), queue.end(), read.end(), search.end()]);
+      await Promise.all([commit.end(), queue.end(), read.end(), search.end(), report.end()]);
     },
   };
 }

@@ -9,6 +9,8 @@ import { AccountStore } from './account-store.js';
 import { ApiKeyStore } from './api-key-store.js';
 import { AuditChains } from './audit-chain.js';
 import { AuditSearch } from './audit-search.js';
+import { AuditVerifier, type VerifyOptions, type VerifyReport } from './audit-verifier.js';
+import { CheckpointStore } from './checkpoint-store.js';
 import { openConnections, type Connections } from './connections.js';
 import { databaseConfigSchema, type DatabaseConfig, type DatabaseSettings } from './database-config.js';
 import { GroupCommitter } from './group-committer.js';
@@ -41,6 +43,9 @@ export interface Database {
     append(events: readonly AuditEvent[]): boolean;
     /** Resolves when everything appended so far is committed; rejects when the database is away. */
     flush(): Promise<void>;
+    readonly checkpoints: CheckpointStore;
+    /** Reads the whole audit: minutes, for millions of rows. */
+    verify(options: VerifyOptions): Promise<VerifyReport>;
   };
   readonly queue: QueueStore & Pick<QueueInspection, 'status' | 'entries' | 'stillQueued' | 'committed' | 'retryNow'>;
   readonly policies: PolicyStore;
@@ -137,6 +142,8 @@ function mailStores(
   const queue = new PostgresQueueStore({ pool: connections.queue, append, ...node });
   const inspection = new QueueInspection(connections.read);
   const search = new AuditSearch(connections.search, connections.read);
+  const checkpoints = new CheckpointStore(connections.read, node.chains);
+  const verifier = new AuditVerifier(connections.report, checkpoints);
   return {
     messages: { accept: (message) => committer.accept(message) },
     audit: {
@@ -145,6 +152,8 @@ function mailStores(
       searchTransactions: (given) => search.searchTransactions(given),
       transaction: (id) => search.transaction(id),
       events: (given) => search.events(given),
+      checkpoints,
+      verify: (options) => verifier.verify(options),
     },
     queue: {
       claim: (limit) => queue.claim(limit),
