@@ -1,6 +1,8 @@
 import { Module, type DynamicModule, type Provider } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD, APP_PIPE } from '@nestjs/core';
 import type { Logger } from 'pino';
+import { AccountsController } from './accounts/accounts.controller.js';
+import { AccountsService } from './accounts/accounts.service.js';
 import { ApiKeysController } from './api-keys/api-keys.controller.js';
 import { ApiKeysService } from './api-keys/api-keys.service.js';
 import { AuthGuard } from './auth/auth.guard.js';
@@ -43,6 +45,7 @@ export class AdminApiModule {
       { provide: APP_GUARD, useClass: QueryGuard },
       OpenApiHolder,
       LivePolicyReader,
+      AccountsService,
       ApiKeysService,
       ExplanationsService,
       GatewaysService,
@@ -60,6 +63,7 @@ export class AdminApiModule {
       TransactionsController,
       QueueController,
       GatewaysController,
+      AccountsController,
       ApiKeysController,
     ];
     return { module: AdminApiModule, providers, controllers };

@@ -6,7 +6,7 @@ import { safe } from './text.js';
 const TIMEOUT_MS = 30_000;
 
 export interface ApiRequest {
-  readonly method?: 'GET' | 'PUT' | 'POST' | 'DELETE';
+  readonly method?: 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE';
   readonly path: string;
   readonly query?: Readonly<Record<string, string | undefined>>;
   /** Sent as JSON. */

@@ -10,6 +10,8 @@ export interface CommandContext {
   api(): ApiClient;
   /** Text of a file, or of standard input for `-`. */
   read(file: string): string;
+  /** Asks for a secret without showing it, or reads it from a pipe. */
+  secret(what: string): Promise<string>;
   /** Replaces the text of a file that exists, wholly or not at all. */
   write(file: string, text: string): void;
 }

@@ -5,6 +5,11 @@ export function wholeNumber(text: string): number {
   return Number(text);
 }
 
+/** An option that may be given several times. */
+export function repeated(text: string, before: readonly string[]): readonly string[] {
+  return [...before, text];
+}
+
 const UNITS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
 
 /** RFC 3339, a date, or how long ago: `90s`, `15m`, `2h`, `7d`, `4w`. */

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { accountCommands } from './commands/accounts.js';
 import { gatewayCommands, keyCommands, queueCommands } from './commands/operations.js';
 import { listCommands } from './commands/lists.js';
 import { offlinePolicyCommands } from './commands/policy-offline.js';
@@ -22,6 +23,7 @@ Examples:
   postern tx list --since 2h --recipient ann@example.com
   postern tx show txn_01JD…                   what was it, where is it now
   postern tx explain txn_01JD…                why was it refused
+  postern account add ann --identity ann@example.com
 
 Exit codes: 0 done, 1 refused or invalid input, 2 wrong usage, 3 the API cannot be reached.`;
 
@@ -54,5 +56,6 @@ export function createProgram(
   queueCommands(program, context);
   gatewayCommands(program, context);
   keyCommands(program, context);
+  accountCommands(program, context);
   return program;
 }

@@ -41,7 +41,7 @@ const never = (): never => {
   throw new Error('no command is run here');
 };
 const program = createProgram(
-  () => ({ terminal: recorder(), json: () => false, api: never, read: never, write: never }),
+  () => ({ terminal: recorder(), json: () => false, api: never, read: never, secret: never, write: never }),
   recorder(),
 );
 const COMMANDS = commandsOf(program);

@@ -5,6 +5,7 @@ import { findConnection } from './connection.js';
 import type { CommandContext } from './context.js';
 import { CommandError, EXIT, type ExitCode } from './failure.js';
 import { createProgram, type GlobalOptions } from './program.js';
+import { readSecret } from './secret-input.js';
 import type { Terminal } from './terminal.js';
 
 export interface Invocation {
@@ -42,6 +43,7 @@ function contextFor(invocation: Invocation, options: () => GlobalOptions): Comma
     json: () => options().json === true,
     api: () => (client ??= new ApiClient(findConnection({ ...options(), ...invocation }))),
     read: readInput,
+    secret: readSecret,
     write: replaceFile,
   };
 }

@@ -3,6 +3,7 @@ import type { CommandContext } from '../context.js';
 import { show } from '../context.js';
 import { CommandError, EXIT } from '../failure.js';
 import { findingLines, type ShownFinding } from '../findings.js';
+import { reasonHeader } from '../headers.js';
 import { collect } from '../pages.js';
 import { notInForce } from './in-force.js';
 import { fields, shortTime, table } from '../text.js';
@@ -131,11 +132,6 @@ async function precondition(context: CommandContext, base: number | undefined): 
     if (nothingLive) return { 'If-None-Match': '*' };
     throw error;
   }
-}
-
-/** Header values are octets: UTF-8 goes through `fetch` only as Latin-1 characters. */
-function reasonHeader(reason: string | undefined): Record<string, string> {
-  return reason === undefined ? {} : { Reason: Buffer.from(reason, 'utf8').toString('latin1') };
 }
 
 async function showPolicy(context: CommandContext, revision: number | undefined): Promise<void> {

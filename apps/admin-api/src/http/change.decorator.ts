@@ -1,0 +1,36 @@
+import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
+import type { Request } from 'express';
+import { readPrecondition, type Precondition } from './conditional.js';
+import { reasonHeader } from './reason.js';
+import { contextOf } from './request-context.js';
+
+/** Who changes something, and why. */
+export interface Change {
+  readonly actor: string;
+  readonly reason: string | undefined;
+}
+
+/** And which state the change is based on. */
+export interface ConditionalChange extends Change {
+  readonly condition: Precondition;
+}
+
+/** For what begins to exist. */
+export const NewChange = createParamDecorator((_data: unknown, context: ExecutionContext): Change => {
+  return changeOf(context.switchToHttp().getRequest<Request>());
+});
+
+/** For what exists: a request without `If-Match` is refused. */
+export const BasedChange = createParamDecorator((_data: unknown, context: ExecutionContext): ConditionalChange => {
+  const request = context.switchToHttp().getRequest<Request>();
+  return {
+    ...changeOf(request),
+    condition: readPrecondition(request.get('if-match'), request.get('if-none-match')),
+  };
+});
+
+function changeOf(request: Request): Change {
+  const { principal } = contextOf(request);
+  if (principal === undefined) throw new Error('a route that changes something is public');
+  return { actor: principal.name, reason: reasonHeader(request) };
+}
