@@ -5,6 +5,9 @@ import { AccountsController } from './accounts/accounts.controller.js';
 import { AccountsService } from './accounts/accounts.service.js';
 import { ApiKeysController } from './api-keys/api-keys.controller.js';
 import { ApiKeysService } from './api-keys/api-keys.service.js';
+import { AuditController } from './audit/audit.controller.js';
+import { AuditService } from './audit/audit.service.js';
+import { EVIDENCE, NO_EVIDENCE, type Evidence } from './audit/evidence.js';
 import { AuthGuard } from './auth/auth.guard.js';
 import { DatabaseAccess } from './database-access.js';
 import { GatewaysController } from './gateways/gateways.controller.js';
@@ -31,6 +34,7 @@ export interface AdminApiParts {
   readonly database: DatabaseAccess;
   readonly logger: Logger;
   readonly maxPolicyBytes: number;
+  readonly evidence?: Evidence;
 }
 
 /** The wiring. */
@@ -39,6 +43,7 @@ export class AdminApiModule {
   static with(parts: AdminApiParts): DynamicModule {
     const providers: Provider[] = [
       { provide: DatabaseAccess, useValue: parts.database },
+      { provide: EVIDENCE, useValue: parts.evidence ?? NO_EVIDENCE },
       { provide: APP_FILTER, useValue: new ProblemFilter(parts.logger) },
       { provide: APP_PIPE, useFactory: validationPipe },
       { provide: APP_GUARD, useClass: AuthGuard },
@@ -47,6 +52,7 @@ export class AdminApiModule {
       LivePolicyReader,
       AccountsService,
       ApiKeysService,
+      AuditService,
       ExplanationsService,
       GatewaysService,
       HealthService,
@@ -65,6 +71,7 @@ export class AdminApiModule {
       GatewaysController,
       AccountsController,
       ApiKeysController,
+      AuditController,
     ];
     return { module: AdminApiModule, providers, controllers };
   }

@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { OperationalError } from '#database';
 import type { Logger } from 'pino';
+import { evidenceIn } from './audit-evidence.js';
 import { readConfig, type AdminApiConfig } from './config.js';
 import { createAdminApi } from './create-app.js';
 import { DatabaseAccess } from './database-access.js';
@@ -17,7 +18,8 @@ async function main(): Promise<void> {
   const { config } = read;
   const logger = createLogger(config.logLevel, 'admin-api');
   const database = new DatabaseAccess();
-  const app = await createAdminApi({ database, logger, maxPolicyBytes: config.maxPolicyBytes });
+  const { dataDir, maxPolicyBytes } = config;
+  const app = await createAdminApi({ database, logger, maxPolicyBytes, evidence: evidenceIn(dataDir) });
   const stopping = new AbortController();
   stopOnSignal(app, database, stopping, logger);
   const url = await listen(app, config);

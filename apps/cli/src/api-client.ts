@@ -14,6 +14,8 @@ export interface ApiRequest {
   /** Sent as it is, as `application/yaml`: JSON is YAML too. */
   readonly policy?: { readonly text: string; readonly file: string };
   readonly headers?: Readonly<Record<string, string>>;
+  /** For what takes long. */
+  readonly timeoutMs?: number;
 }
 
 export interface ApiAnswer {
@@ -56,7 +58,7 @@ export class ApiClient {
         },
         ...(body !== undefined && { body }),
         redirect: 'error',
-        signal: AbortSignal.timeout(TIMEOUT_MS),
+        signal: AbortSignal.timeout(request.timeoutMs ?? TIMEOUT_MS),
       });
       return { status: response.status, headers: response.headers, text: await response.text() };
     } catch (error) {

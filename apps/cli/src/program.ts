@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { accountCommands } from './commands/accounts.js';
+import { auditCommands } from './commands/audit.js';
 import { gatewayCommands, keyCommands, queueCommands } from './commands/operations.js';
 import { listCommands } from './commands/lists.js';
 import { offlinePolicyCommands } from './commands/policy-offline.js';
@@ -57,5 +58,6 @@ export function createProgram(
   gatewayCommands(program, context);
   keyCommands(program, context);
   accountCommands(program, context);
+  auditCommands(program, context);
   return program;
 }

@@ -10,6 +10,8 @@ import type { OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/comm
 import { newId, type Database } from '#database';
 import type { PolicyLimits } from '#policy';
 import type { SmtpServer } from '#smtp-net';
+import { Checkpointer } from './audit/checkpointer.js';
+import { loadSigningKey } from './audit/signing-key.js';
 import type { AuditIntake } from './audit-intake.js';
 import type { GatewayConfig } from './config.js';
 import { failForGood, tellSupervisor } from './fatal.js';
@@ -41,6 +43,7 @@ export interface GatewayParts {
 export class Gateway implements OnApplicationBootstrap, OnApplicationShutdown {
   #unsubscribe: (() => void) | undefined;
   #ready = false;
+  #checkpointer: Checkpointer | undefined;
 
   constructor(private readonly parts: GatewayParts) {}
 
@@ -52,6 +55,7 @@ export class Gateway implements OnApplicationBootstrap, OnApplicationShutdown {
     node.onNameLost((error) => {
       failForGood(error.message);
     });
+    await this.#startCheckpoints();
     this.#record('gateway.started', { node: config.nodeName, version: VERSION });
     reloader.onSwap((loaded) => {
       node.reportPolicy(loaded.revision, loaded.digest);
@@ -80,7 +84,22 @@ export class Gateway implements OnApplicationBootstrap, OnApplicationShutdown {
     await server.close(0);
     await relay.stop(config.stopGraceMs - sessionsGraceMs);
     this.#record('gateway.stopped', { node: config.nodeName, reason: 'stop' });
+    await database.audit.flush().catch(() => undefined);
+    await this.#checkpointer?.stop();
     await database.close();
+  }
+
+  async #startCheckpoints(): Promise<void> {
+    const { config, database, log } = this.parts;
+    this.#checkpointer = new Checkpointer({
+      checkpoints: database.audit.checkpoints,
+      node: config.nodeName,
+      key: await loadSigningKey(config.dataDir),
+      file: join(config.dataDir, 'checkpoints.ndjson'),
+      nowMs: () => Date.now(),
+      log,
+    });
+    await this.#checkpointer.start();
   }
 
   #applyLimits({ maxMessageSizeBytes, ...limits }: PolicyLimits): void {

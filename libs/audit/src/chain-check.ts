@@ -138,13 +138,15 @@ export class ChainCheck {
       const row = byId.get(id);
       if (row !== undefined) rows.push(row);
       else if (idTimeMs(id) < this.#options.floorMs) dropped += 1;
-      else return this.#fault('row-removed', block, `row ${id} is gone`, id);
+      else {
+        this.#fault('row-removed', block, `row ${id} is gone`, id);
+        return;
+      }
     }
     if (dropped > 0) this.partial += 1;
     else if (this.#options.hash(blockText(block, rows)) !== block.hash) {
       this.#fault('altered', block, 'its rows, or the block itself, are not what was hashed');
     }
-    return undefined;
   }
 
   #checkSigned(block: StoredBlock): void {

@@ -178,7 +178,7 @@ export class AuditVerifier {
   async #rowsOf(blocks: readonly StoredBlock[]): Promise<ReadonlyMap<string, ChainedRow>> {
     const ids = blocks.flatMap(({ rowIds }) => rowIds);
     if (ids.length === 0) return new Map();
-    const [least = '', most = ''] = bounds(ids);
+    const [least, most] = bounds(ids);
     const { rows } = await query<AuditColumns>(this.#pool, {
       // The bounds let the planner skip the other days.
       text: `select id, kind, session_id, transaction_id, recipient_id, recipient, sender, sender_domain,
