@@ -11,13 +11,14 @@ import { CompileContext } from './compile/context.js';
 import { compileCopies, compileEffects, compileReviewQueues } from './compile/effects.js';
 import { compileLists } from './compile/lists.js';
 import { compileClients, compileDomains, compileRewriting, firstDomain } from './compile/parties.js';
+import { neededFacts, usedFacts } from './compile/needed-facts.js';
 import { compileListenerPrograms, compileListeners } from './compile/listeners.js';
 import { compileLimits, compilePostmasterDomain, compileRetry, compileRoutes } from './compile/places.js';
 import { compileAcl, compileRouting } from './compile/rules.js';
 import type { PolicyDocument } from './document.js';
 import { shapeDocument } from './document-faults.js';
 import { Findings } from './findings.js';
-import type { Condition, Program } from './program.js';
+import type { Program } from './program.js';
 import { readText } from './read-yaml.js';
 import { buildRuleIndex, type RuleIndex } from './rule-index.js';
 import { testPolicy } from './run-tests.js';
@@ -108,6 +109,7 @@ function compileParts(context: CompileContext): CompiledPolicy {
     reviewQueues: compileReviewQueues(context),
     ...contentNeeds(program),
     usedFacts: usedFacts(program),
+    neededFacts: neededFacts(program, context.document.settings?.facts ?? []),
     program,
   };
 }
@@ -141,15 +143,4 @@ function contentNeeds({ acl }: Program): { readonly contentFacts?: ReadonlySet<s
   if (acl.message.length === 0) return {};
   const facts = acl.message.flatMap((rule) => [...rule.when, ...rule.unless].map(({ fact }) => fact));
   return { contentFacts: new Set(facts.filter(({ phase }) => phase === 'message').map(({ name }) => name)) };
-}
-
-/** Facts that somebody asks for. */
-function usedFacts(program: Program): ReadonlySet<string> {
-  const conditions: Condition[] = [
-    ...program.clients.flatMap((client) => client.match),
-    ...Object.values(program.acl).flatMap((rules) => rules.flatMap((rule) => [...rule.when, ...rule.unless])),
-    ...program.routing.flatMap((rule) => [...rule.when, ...rule.unless]),
-    ...program.copies.flatMap((rule) => [...rule.when, ...rule.unless]),
-  ];
-  return new Set(conditions.map((condition) => condition.fact.name));
 }

@@ -11,6 +11,16 @@ import type {
   RouteDefinition,
 } from './types.js';
 
+/** Each phase needs its own and those of the phases before. */
+export interface NeededFacts {
+  readonly connect: ReadonlySet<string>;
+  readonly helo: ReadonlySet<string>;
+  /** Also what rcpt and routing rules ask for, and what `settings.facts` wants recorded. */
+  readonly mail: ReadonlySet<string>;
+  /** Zones of the DNS lists that some rule names. */
+  readonly dnsLists: readonly string[];
+}
+
 export interface CompiledPolicy {
   readonly name: string;
   readonly description: string;
@@ -27,6 +37,8 @@ export interface CompiledPolicy {
   readonly contentFacts?: ReadonlySet<string>;
   /** Facts that some rule or client of this policy asks for: the gateway need not fetch others. */
   readonly usedFacts: ReadonlySet<string>;
+  /** Facts that must be known when a phase is judged, by the first phase that asks for them. */
+  readonly neededFacts: NeededFacts;
   /** Internal: only this library may look inside. */
   readonly program: Program;
 }

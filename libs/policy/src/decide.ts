@@ -77,6 +77,7 @@ function act(scope: Scope, rule: Rule, holds: Tri): Outcome | undefined {
   if (holds === UNKNOWN && rule.onUnknown !== 'match') {
     return rule.onUnknown === 'skip' ? undefined : deferUnknown(scope, rule);
   }
+  scope.delayMs += rule.delayMs;
   for (const tag of rule.tags) if (!scope.tags.includes(tag)) scope.tags.push(tag);
   applyEffects(scope, rule);
   if (rule.verdict === undefined) return undefined;
@@ -127,6 +128,7 @@ function traceRule(scope: Scope, phase: AclPhase, rule: Rule, holds: Tri): void 
 function effectTexts(rule: Rule): readonly string[] {
   return [
     ...rule.tags.map((tag) => `tag ${tag}`),
+    ...(rule.delayMs > 0 ? [`delay ${String(rule.delayMs / 1000)}s`] : []),
     ...rule.headers.map(({ op, name, value }) => `${op} header ${name}${value === undefined ? '' : `: ${value}`}`),
     ...rule.addRecipients.map((address) => `add recipient ${address}`),
     ...(rule.redirect === undefined ? [] : [`redirect to ${rule.redirect}`]),

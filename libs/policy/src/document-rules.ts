@@ -1,7 +1,7 @@
 /** The shape of rules: of every acl phase, and of `copies`. */
 import { z } from 'zod';
 import { conditionsSchema, type Conditions } from './conditions-schema.js';
-import { date, flag, name, oneOrMore, text } from './schema-parts.js';
+import { date, duration, flag, name, oneOrMore, text } from './schema-parts.js';
 import type { AclPhase } from './vocabulary.js';
 
 export const ruleMetadata = {
@@ -52,7 +52,8 @@ export function ruleSchema(phase: AclPhase, headers: readonly string[] = []): z.
   }
   if (phase === 'rcpt') return z.strictObject({ ...shape, ...recipientEffects }, expected);
   const answer = z.enum(['now', 'at-rcpt'], { error: '`now` or `at-rcpt`' }).optional();
-  return z.strictObject({ ...shape, answer }, expected);
+  if (phase === 'mail') return z.strictObject({ ...shape, answer }, expected);
+  return z.strictObject({ ...shape, answer, delay: duration.optional() }, expected);
 }
 
 export const copySchema = z.strictObject(
@@ -77,6 +78,7 @@ export interface RuleDocument {
   hold?: string | undefined;
   discard?: true | undefined;
   tag?: string | string[] | undefined;
+  delay?: string | undefined;
   'set-header'?: Record<string, string> | undefined;
   'add-header'?: Record<string, string> | undefined;
   'remove-header'?: string | string[] | undefined;

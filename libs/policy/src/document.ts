@@ -7,7 +7,7 @@
 import { z } from 'zod';
 import { conditionsSchema, givenSchema, neverSchema, type Conditions, type GivenValue } from './conditions-schema.js';
 import { HEADER_FACT, HEADER_KEY_PATTERN } from './content-facts.js';
-import { ACL_PHASES, type AclPhase } from './vocabulary.js';
+import { ACL_PHASES, FACTS, type AclPhase } from './vocabulary.js';
 import { listenerSchema } from './document-listeners.js';
 import { copySchema, ruleMetadata, ruleSchema, type CopyDocument, type RuleDocument } from './document-rules.js';
 import { duration, flag, name, oneOrMore, size, text, values, waive, whole } from './schema-parts.js';
@@ -137,12 +137,20 @@ const retry = z.strictObject(
   { error: 'the keys `first`, `factor`, `longest` and `give-up`' },
 );
 
+/** Looked up and recorded even where no rule asks; DNS lists are named by rules alone. */
+const RECORDED_FACTS = FACTS.filter(({ fetched, name: fact }) => fetched === true && fact !== 'dnsbl').map(
+  (fact) => fact.name,
+);
+const RECORDED_EXPECTED = `facts that are looked up: ${RECORDED_FACTS.map((fact) => `\`${fact}\``).join(', ')}`;
+const recordedFact = z.enum(RECORDED_FACTS, { error: RECORDED_EXPECTED });
+
 const settings = z.strictObject(
   {
     'max-message-size': size.optional(),
     'max-recipients': whole(1, 100_000, 'a number from 1 to 100000').optional(),
     'max-connections': whole(1, 100_000, 'a number from 1 to 100000').optional(),
     'max-connections-per-address': whole(1, 100_000, 'a number from 1 to 100000').optional(),
+    facts: z.array(recordedFact, { error: RECORDED_EXPECTED }).min(1, { error: RECORDED_EXPECTED }).optional(),
     'postmaster-domain': text('a domain of `domains`').optional(),
     'mixed-verdicts': z.enum(['hold', 'split', 'strictest'], { error: '`hold`, `split` or `strictest`' }).optional(),
   },

@@ -57,8 +57,14 @@ function readFact(policy: CompiledPolicy, name: string, text: string): Parsed<Fa
   if (fact.name === 'client' || fact.name === 'tag') {
     return { message: `fact \`${name}\` follows from the other facts, expected \`unknown\` or nothing` };
   }
-  const value = valueOf(policy, fact, text);
+  const value = fact.multiple === true ? valuesOf(policy, fact, text) : valueOf(policy, fact, text);
   return value === undefined ? { message: `\`${text}\` is no value of \`${name}\` (${fact.meaning})` } : { value };
+}
+
+/** Several values are separated by commas. */
+function valuesOf(policy: CompiledPolicy, fact: FactDefinition, text: string): FactValue | undefined {
+  const values = text.split(',').map((each) => valueOf(policy, fact, each.trim()));
+  return values.every((value) => typeof value === 'string') ? values : undefined;
 }
 
 function valueOf(policy: CompiledPolicy, fact: FactDefinition, text: string): FactValue | undefined {

@@ -29,6 +29,8 @@ export interface FactDefinition {
   readonly any?: boolean;
   /** Values compare exactly, and those that can be written are in lower case. */
   readonly exact?: boolean;
+  /** Real sessions exist in which there is no value. */
+  readonly mayBeAbsent?: boolean;
   /** Found out by a look-up that takes time and can fail: fetched only where some rule or `settings.facts` asks. */
   readonly fetched?: boolean;
   /** Recorded, and given in tests, but no condition asks for it: a grant looks at it. */

@@ -9,13 +9,14 @@
  *   }
  */
 export { check, compile, readPolicy, type ReadPolicyResult } from './compile.js';
-export type { CompiledPolicy, CompileResult } from './compiled.js';
+export type { CompiledPolicy, CompileResult, NeededFacts } from './compiled.js';
 export { policyJsonSchema, type PolicyDocument } from './document.js';
 export { explainGiven, type GivenExplanation, type GivenTexts } from './explain-given.js';
 export { explainTransaction, type Explanation } from './explain.js';
 export { formatPolicy, type FormatResult } from './format.js';
 export { judgeConnect, judgeHelo, judgeMail, judgeNotice, judgeRecipient } from './judge.js';
 export { ClassKeeper, judgeMessage, settleVerdicts, type MessageJudgement } from './judge-message.js';
+export { isProxy, mayXclient } from './identify.js';
 export { checkListEntry, type ListEntryResult } from './list-entry.js';
 export { renderVocabulary } from './render-vocabulary.js';
 export { runInvariants, type InvariantResult } from './run-invariants.js';
@@ -27,13 +28,16 @@ export { ParcelReceiver, parcelsOf, type Parcel } from './transfer.js';
 export { decideTransaction, type DecideOptions } from './transaction.js';
 export type {
   AddedRecipient,
+  AuthMechanism,
   Decision,
   DecisionReply,
   Facts,
   FactValue,
   Finding,
   HeaderEdit,
+  ListenerAuth,
   ListenerDefinition,
+  ListenerTls,
   ListType,
   ManagedList,
   ManagedListDefinition,
@@ -48,6 +52,7 @@ export type {
   RouteHost,
   Severity,
   TransactionDecision,
+  UnknownFact,
   Verdict,
 } from './types.js';
 export { parseAddress, type AddressResult } from './values/addresses.js';

@@ -4,26 +4,18 @@
  *
  * INVARIANT (one snapshot): everything about a transaction is judged again at MAIL FROM under the snapshot pinned there.
  */
-import { allHold, unknownIn } from './conditions.js';
-import { runPhase, UNKNOWN_REPLY, type Outcome } from './decide.js';
+import { runPhase, type Outcome } from './decide.js';
 import { acceptedBy, grantCovers } from './grants.js';
+import { clientOf, clientUnknown, determineClient, prerequisite, senderBinding } from './identify.js';
+import { ACCEPTED, deferBuiltin, refuse, REPLIES } from './outcomes.js';
 import { NO_SUCH_RECIPIENT, placeAccepted, routeOutcome, type Placed } from './place.js';
-import type { Client, Rewriting } from './program.js';
+import type { Rewriting } from './program.js';
 import { Scope } from './scope.js';
 import type { Snapshot } from './snapshot.js';
 import { traceStep } from './trace.js';
 import { NO, triOr, UNKNOWN, YES, type Tri } from './tri.js';
-import type { Decision, DecisionReply, Facts, RecipientDecision, Verdict } from './types.js';
+import type { Decision, Facts, RecipientDecision } from './types.js';
 import { addressFault, isRelayingForm, splitAddress } from './values/addresses.js';
-
-const REPLIES = {
-  relayDenied: { code: 550, enhanced: '5.7.1', text: 'Relaying denied' },
-  senderNotAllowed: { code: 550, enhanced: '5.7.1', text: 'Sender address not allowed for this client' },
-  badRecipient: { code: 553, enhanced: '5.1.3', text: 'Recipient address not allowed' },
-  badSender: { code: 553, enhanced: '5.1.7', text: 'Sender address not allowed' },
-} as const satisfies Record<string, DecisionReply>;
-
-const ACCEPTED: Outcome = { verdict: 'accept', by: '', answer: 'now' };
 
 /** At connect. Facts: those of the phase. */
 export function judgeConnect(snapshot: Snapshot, facts: Facts): Decision {
@@ -73,16 +65,7 @@ export function judgeNotice(snapshot: Snapshot, facts: Facts): RecipientDecision
 
 function decision(scope: Scope, outcome: Outcome): Decision {
   const client = typeof scope.client === 'string' ? scope.client : 'none';
-  return { ...outcome, client, tags: scope.tags };
-}
-
-function refuse(
-  verdict: Exclude<Verdict, 'accept'>,
-  by: string,
-  reply: DecisionReply,
-  answer: Outcome['answer'],
-): Outcome {
-  return { verdict, by, reply, answer };
+  return { ...outcome, client, tags: scope.tags, ...(scope.delayMs > 0 && { delayMs: scope.delayMs }) };
 }
 
 function connectOutcome(scope: Scope): Outcome {
@@ -96,29 +79,14 @@ function heloOutcome(scope: Scope): Outcome {
   return runPhase(scope, 'helo') ?? connect;
 }
 
-/** The first client that is not false. An unknown one is never passed over for a wider one. */
-function determineClient(scope: Scope): void {
-  for (const client of scope.snapshot.policy.program.clients) {
-    const matches = allHold(scope, client.match);
-    traceStep(scope, {
-      stage: 'client',
-      id: client.name,
-      result: matches,
-      effect: 'is the client',
-      when: client.match,
-    });
-    if (matches === NO) continue;
-    scope.client = matches === YES ? client.name : { unknown: `whether \`${client.name}\` matches is not known` };
-    return;
-  }
-}
-
 function mailOutcome(scope: Scope): Outcome {
   const { sender } = scope.facts;
   if (typeof sender === 'string' && sender !== '' && addressFault(sender) !== undefined) {
     traceStep(scope, { stage: 'mail', id: 'builtin/bad-sender', result: YES, effect: 'reject' });
     return refuse('reject', 'builtin/bad-sender', REPLIES.badSender, 'now');
   }
+  const refused = prerequisite(scope);
+  if (refused !== undefined) return refused;
   const helo = heloOutcome(scope);
   if (helo.verdict !== 'accept') return helo;
   const client = scope.read('client');
@@ -126,39 +94,6 @@ function mailOutcome(scope: Scope): Outcome {
   const bound = senderBinding(scope);
   if (bound !== undefined) return bound;
   return runPhase(scope, 'mail') ?? helo;
-}
-
-function clientUnknown(scope: Scope): Outcome {
-  const unknown = scope.snapshot.policy.program.clients.find((client) => allHold(scope, client.match) !== NO);
-  const why = unknown === undefined ? undefined : unknownIn(scope, unknown.match);
-  const outcome = refuse('defer', `clients/${unknown?.name ?? 'none'}`, UNKNOWN_REPLY, 'at-rcpt');
-  return why === undefined ? outcome : { ...outcome, unknown: why };
-}
-
-function clientOf(scope: Scope): Client | undefined {
-  const { client } = scope;
-  return typeof client === 'string'
-    ? scope.snapshot.policy.program.clients.find((each) => each.name === client)
-    : undefined;
-}
-
-/** The null sender is always permitted: bounces must be able to go out. */
-function senderBinding(scope: Scope): Outcome | undefined {
-  const senders = clientOf(scope)?.senders;
-  const { sender } = scope.facts;
-  if (senders === undefined || sender === '') return undefined;
-  const allowed =
-    typeof sender === 'string' ? grantCovers(scope, senders, sender) : sender === undefined ? NO : UNKNOWN;
-  traceStep(scope, {
-    stage: 'senders',
-    id: 'builtin/sender-not-allowed',
-    result: allowed,
-    effect: 'sender is allowed',
-  });
-  if (allowed === YES) return undefined;
-  return allowed === NO
-    ? refuse('reject', 'builtin/sender-not-allowed', REPLIES.senderNotAllowed, 'at-rcpt')
-    : { ...refuse('defer', 'builtin/sender-not-allowed', UNKNOWN_REPLY, 'at-rcpt'), unknown: 'sender' };
 }
 
 /** `judgeRecipient` in a scope that somebody looks into afterwards. */
@@ -247,7 +182,7 @@ function relayOutcome(scope: Scope, forwarded: boolean): Outcome | undefined {
   if (allowed === YES) return undefined;
   return allowed === NO
     ? refuse('reject', 'builtin/relay-denied', REPLIES.relayDenied, 'now')
-    : { ...refuse('defer', 'builtin/relay-denied', UNKNOWN_REPLY, 'now'), unknown: 'recipient.domain' };
+    : deferBuiltin('builtin/relay-denied', 'recipient.domain', 'now');
 }
 
 function mayRelay(scope: Scope, forwarded: boolean): Tri {

@@ -71,6 +71,8 @@ export interface Rule {
   readonly verdict?: Verdict;
   readonly reply?: DecisionReply;
   readonly tags: readonly string[];
+  /** How long the answer waits, on top of what other rules say. */
+  readonly delayMs: number;
   readonly onUnknown: 'defer' | 'skip' | 'match';
   readonly monitor: boolean;
   /** Milliseconds since the epoch at which the rule becomes inert. */

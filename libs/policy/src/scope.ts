@@ -18,6 +18,8 @@ export class Scope {
   redirect: { readonly address: string; readonly by: string } | undefined;
   /** Rule that a person has overruled: it decides nothing. */
   overridden: string | undefined;
+  /** What rules of this phase and those before make the client wait. */
+  delayMs = 0;
   client: ClientFact = undefined;
   /** After rewriting; until then as given. */
   recipient: FactValue | undefined;

@@ -51,6 +51,8 @@ export interface Decision {
    * command itself gets its usual 250). Accepts are always `now`.
    */
   readonly answer: 'now' | 'at-rcpt';
+  /** How long the answer to connect or helo waits; of `judgeHelo` with what connect rules said. Absent: not at all. */
+  readonly delayMs?: number;
   /** What unknown facts this decision rests on, `fact: why`; only when a rule deferred because of them. */
   readonly unknown?: string;
 }

@@ -12,6 +12,7 @@ import { Scope } from '../scope.js';
 import { YES } from '../tri.js';
 import type { Decision, Facts, FactValue, RecipientDecision } from '../types.js';
 import { splitAddress } from '../values/addresses.js';
+import { isReal } from './real-sessions.js';
 import { buildUniverse, placePoint, type Universe } from './universe.js';
 import type { FactPoint } from './fact-points.js';
 
@@ -54,6 +55,7 @@ class Explorer {
   private readonly coveredBy = new Map<string, string>();
   private readonly broken = new Set<string>();
   private readonly rules: readonly Watched[];
+  private readonly asked: ReadonlySet<string>;
 
   constructor(
     private readonly policy: CompiledPolicy,
@@ -61,6 +63,7 @@ class Explorer {
     private readonly findings: Findings,
   ) {
     const { acl, routing } = policy.program;
+    this.asked = new Set(universe.shared.flatMap(({ fact, points }) => (points.length > 1 ? [fact] : [])));
     // Message rules see content, which is not explored.
     const { message: _message, ...envelope } = acl;
     this.rules = [...Object.values(envelope).flat(), ...routing].filter((rule) => rule.expiresAtMs === undefined);
@@ -104,7 +107,7 @@ class Explorer {
     const step = (index: number, facts: Readonly<Record<string, FactValue>>, points: readonly FactPoint[]): void => {
       const dimension = this.universe.shared[index];
       if (dimension === undefined) {
-        if (!this.place(points)) return;
+        if (!this.place(points) || !isReal(this.policy, facts, this.asked)) return;
         const scope = new Scope(this.universe.snapshot, facts);
         scope.reached = this.reached;
         visit(facts, judgeMailIn(scope), scope);

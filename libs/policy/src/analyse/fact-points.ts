@@ -43,26 +43,45 @@ export function factPoints(
   fact: FactDefinition,
   conditions: readonly Condition[],
 ): FactPoint[] {
+  const points = presentPoints(policy, fact, conditions);
+  return fact.mayBeAbsent === true ? [plain(undefined), ...points] : points;
+}
+
+function presentPoints(policy: CompiledPolicy, fact: FactDefinition, conditions: readonly Condition[]): FactPoint[] {
   switch (fact.type) {
     case 'network':
       return opened(policy, networkPoints(textsOfConditions(policy, conditions)), ['network']);
     case 'domain':
-      return opened(policy, domainPoints(textsOfConditions(policy, conditions)), ['domain', 'regex']);
+      return opened(policy, namePoints(fact, textsOfConditions(policy, conditions)), ['domain', 'regex']);
     case 'name':
       return fact.names === 'listener' ? policy.listeners.map((listener) => plain(listener.name)) : [plain(undefined)];
     case 'enum':
       return (fact.values ?? []).map(plain);
     case 'boolean':
-      return [plain(true), plain(false)];
+      return [plain(false), plain(true)];
     case 'number':
     case 'size':
       return numberPoints(conditions, fact.type === 'size');
     case 'time':
       return timePoints(conditions);
-    case 'address':
     case 'word':
+      return fact.derived === true
+        ? [plain(undefined)]
+        : opened(policy, wordPoints(textsOfConditions(policy, conditions)), ['word', 'regex']);
+    case 'address':
       return [plain(undefined)];
   }
+}
+
+/** Names nobody wrote differ per fact: two facts may have the same name, but need not. */
+function namePoints(fact: FactDefinition, texts: readonly string[]): ReturnType<typeof domainPoints> {
+  const points = domainPoints(texts);
+  if (fact.multiple !== true) return points;
+  return points.map(({ value, fresh }) => ({ value: fresh ? `${fact.name}.${value}` : value, fresh }));
+}
+
+function wordPoints(texts: readonly string[]): ReturnType<typeof domainPoints> {
+  return [{ value: 'another', fresh: true }, ...[...new Set(texts)].map((value) => ({ value, fresh: false }))];
 }
 
 function numberPoints(conditions: readonly Condition[], mayBeAbsent: boolean): FactPoint[] {

@@ -12,9 +12,11 @@ import { analyseLists } from './lists.js';
 import { analyseRelay } from './relay.js';
 import { analyseRoutes } from './routes.js';
 import { analyseRules } from './rules.js';
+import { analyseSpokesmen } from './spokesmen.js';
 
 export function analyse(context: CompileContext, policy: CompiledPolicy, findings: Findings): void {
   analyseRelay(context, policy, findings);
+  analyseSpokesmen(policy, findings);
   analyseClientOverlap(policy, findings);
   analyseRoutes(policy, findings);
   if (context.complete) analyseRules(policy, findings); // two rules may differ in what was cut out

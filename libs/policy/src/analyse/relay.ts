@@ -6,13 +6,14 @@
  * gateway or a proxy gives to the whole world is trusted.
  */
 import type { CompileContext } from '../compile/context.js';
-import { membersTexts } from '../compile/parties.js';
+import { meansSignedIn, membersTexts } from '../compile/parties.js';
 import type { CompiledPolicy } from '../compiled.js';
 import type { ClientDocument, ListenerDocument } from '../document.js';
 import { joinPointer, type Findings } from '../findings.js';
 import type { AcceptedDomain, Client, Condition, Members } from '../program.js';
 import type { ListenerDefinition } from '../types.js';
 import { parseNetwork, touchesLocalSpace, isLocalSpace, type Network } from '../values/networks.js';
+import type { FactDefinition } from '../vocabulary.js';
 
 export function analyseRelay(context: CompileContext, policy: CompiledPolicy, findings: Findings): void {
   const proof = new RelayProof(context, policy, findings);
@@ -37,6 +38,7 @@ class RelayProof {
   }
 
   client(client: Client): void {
+    this.canBeMet(client);
     const ip = client.match.find((condition) => condition.fact.name === 'ip');
     const networks = ip === undefined ? [] : this.networksOf(ip);
     const trustsLocal = ip !== undefined && !ip.negated && networks.some(touchesLocalSpace);
@@ -116,7 +118,12 @@ class RelayProof {
   }
 
   private relayRight(client: Client, ip: Condition | undefined, networks: readonly Network[]): void {
-    if (ip === undefined || ip.negated || ip.none) {
+    const signedIn = client.match.find(meansSignedIn);
+    if (signedIn !== undefined) this.overheard(client, signedIn);
+    if (signedIn !== undefined || client.match.some((each) => this.isExactCertificate(each))) return;
+    const byAddress =
+      isIdentifying(ip) || client.match.some((each) => each.fact.name === 'rdns' && isIdentifying(each));
+    if (!byAddress) {
       this.unidentified(client, ip);
       return;
     }
@@ -126,19 +133,57 @@ class RelayProof {
       this.waivableFinding(client, exposed, message);
       return;
     }
-    const size = publicSize(networks);
+    const size = publicSize(isIdentifying(ip) ? networks : []);
     if (client.relay === 'anywhere' && (size.v4 > WIDEST_IPV4 || size.v6 > WIDEST_IPV6)) {
       const message = `client \`${client.name}\` may relay anywhere from more public addresses than a /16 (IPv4) or a /48 (IPv6)`;
       this.waivableFinding(client, undefined, message);
     }
   }
 
-  /** HELO, a listener alone, time, negations: a stranger can have them all. */
+  /** A password that crosses the net unencrypted is everybody's. */
+  private overheard(client: Client, signedIn: Condition): void {
+    const open = this.listenersOf(client).find(
+      ({ auth, tls }) => auth !== undefined && (auth.withoutTls || tls === undefined),
+    );
+    if (open === undefined) return;
+    const message =
+      `client \`${client.name}\` may relay, and listener \`${open.name}\` takes its password without TLS, so that whoever ` +
+      `overhears it may too, expected no \`without-tls\`: listener ${open.name}, ip 203.0.113.9, auth ${exampleAccount(signedIn)}, ` +
+      'sender a@x.example, recipient b@y.example could be accepted';
+    this.findings.blocks('R1', signedIn.pointer, message);
+  }
+
+  /** What a client is known by must be asked for on a listener where it may come. */
+  private canBeMet(client: Client): void {
+    const listeners = this.listenersOf(client);
+    const missing = client.match.find(
+      ({ fact, negated, none }) =>
+        !negated && !none && listeners.length > 0 && !listeners.some((each) => offers(each, fact)),
+    );
+    if (missing === undefined) return;
+    const names = listeners.map(({ name }) => `\`${name}\``).join(', ');
+    const key = missing.fact.name.startsWith('cert.')
+      ? 'client-certificates: request'
+      : missing.fact.name.split('.')[0];
+    const message = `client \`${client.name}\` can never be met, no \`${missing.fact.name}\` is known on ${names}, expected \`${key ?? ''}\` there`;
+    this.findings.blocks('P1', missing.pointer, message);
+  }
+
+  /** A client certificate by exact name or fingerprint. A pattern may match names that anybody can get. */
+  private isExactCertificate(condition: Condition): boolean {
+    const { fact, set } = condition;
+    if (!isIdentifying(condition) || (fact.name !== 'cert.name' && fact.name !== 'cert.fingerprint')) return false;
+    return (
+      set.kind === 'members' && set.members.slots.every((slot) => this.policy.program.lists[slot]?.type !== 'regex')
+    );
+  }
+
+  /** HELO, a listener alone, TLS alone, time, negations: a stranger can have them all. */
   private unidentified(client: Client, ip: Condition | undefined): void {
     const listener = this.listenersOf(client)[0] ?? this.policy.listeners[0];
     const by = client.match.map((condition) => condition.text).join(', ');
     const message =
-      `client \`${client.name}\` may relay but anybody can be it (${by}), expected \`ip\` on a listener with ` +
+      `client \`${client.name}\` may relay but anybody can be it (${by}), expected \`auth\`, a client certificate, or \`ip\` on a listener with ` +
       `\`exposure: internal\`: listener ${listener?.name ?? ''}, ip 203.0.113.9, sender a@x.example, recipient b@y.example would be accepted`;
     this.findings.blocks('R1', ip?.pointer ?? joinPointer(client.pointer, 'match'), message);
   }
@@ -174,6 +219,22 @@ class RelayProof {
       return parsed.ok ? [parsed.network] : [];
     });
   }
+}
+
+/** Holds for somebody in particular. */
+function isIdentifying(condition: Condition | undefined): boolean {
+  return condition !== undefined && !condition.negated && !condition.none;
+}
+
+function exampleAccount({ set }: Condition): string {
+  return (set.kind === 'members' ? set.members.literalTexts[0] : undefined) ?? 'ann';
+}
+
+/** Whether the fact can have a value there. */
+function offers({ tls, auth }: ListenerDefinition, fact: FactDefinition): boolean {
+  if (fact.name === 'auth' || fact.name === 'auth.method') return auth !== undefined;
+  if (fact.name.startsWith('cert.')) return tls?.clientCertificates === 'request';
+  return fact.name !== 'tls.version' || tls !== undefined;
 }
 
 function textsOf(policy: CompiledPolicy, members: Members): readonly string[] {

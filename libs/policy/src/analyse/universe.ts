@@ -41,7 +41,7 @@ export function buildUniverse(policy: CompiledPolicy): Universe {
     (fact) => fact.derived !== true && fact.phase !== 'message' && !fact.name.startsWith('recipient'),
   ).map((fact) => ({
     fact: fact.name,
-    points: fact.name === 'sender' ? builder.senders() : builder.plain(fact),
+    points: builder.pointsOf(fact),
   }));
   const count = FACTS.find((fact) => fact.name === 'recipients');
   return {
@@ -51,6 +51,13 @@ export function buildUniverse(policy: CompiledPolicy): Universe {
     recipients: builder.recipients(),
     recipientCounts: count === undefined ? [] : builder.plain(count),
   };
+}
+
+const NOTHING: FactPoint = { value: undefined, memberOf: new Set(), fresh: false };
+
+/** Nobody asks for it: then it says nothing in an example either. */
+function isPlainFlag(fact: FactDefinition): boolean {
+  return fact.mayBeAbsent === true || fact.type === 'boolean' || fact.name === 'connections';
 }
 
 class UniverseBuilder {
@@ -69,15 +76,40 @@ class UniverseBuilder {
     ]);
   }
 
+  pointsOf(fact: FactDefinition): readonly FactPoint[] {
+    if (fact.name === 'sender') return this.senders();
+    return fact.name === 'auth.identities' ? this.identities() : this.plain(fact);
+  }
+
   plain(fact: FactDefinition): readonly FactPoint[] {
     const conditions = this.conditions.filter((condition) => condition.fact === fact);
     const points = factPoints(this.policy, fact, conditions);
-    if (conditions.length === 0) return points.slice(0, 1);
+    const demanded = this.isDemanded(fact);
+    if (conditions.length === 0 && !demanded) return isPlainFlag(fact) ? [NOTHING] : points.slice(0, 1);
     return this.merged(
       points,
-      (scope) => conditions.map((condition) => evaluateCondition(scope, condition)),
+      (scope) => {
+        const value = scope.read(fact.name);
+        const present = (demanded || fact.mayBeAbsent === true) && value !== undefined && value !== false ? 1 : 0;
+        return [present, ...conditions.map((condition) => evaluateCondition(scope, condition))];
+      },
       fact.name,
     );
+  }
+
+  /** Whether some listener takes no mail without it. */
+  private isDemanded({ name }: FactDefinition): boolean {
+    const listeners = [...this.policy.program.listeners.values()];
+    return listeners.some((listener) =>
+      name === 'tls' ? listener.tlsRequired : name === 'auth' && listener.authRequired,
+    );
+  }
+
+  /** An account has no address at all, or every one: what lies between makes no difference to a single sender. */
+  private identities(): readonly FactPoint[] {
+    if (!this.grants.some(({ ownIdentities }) => ownIdentities)) return [NOTHING];
+    const addresses = this.addresses('sender').flatMap(({ value }) => (typeof value === 'string' ? [value] : []));
+    return [NOTHING, { value: [...new Set(addresses)], memberOf: new Set(), fresh: false }];
   }
 
   senders(): readonly FactPoint[] {

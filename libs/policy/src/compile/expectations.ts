@@ -13,6 +13,7 @@ import { factNamed, type FactDefinition } from '../vocabulary.js';
 import { compileConditions } from './conditions.js';
 import type { CompileContext } from './context.js';
 import { checkUnique, oneOrMany } from './rules.js';
+import { spellingOf } from './spelling.js';
 
 /** Decisions that no rule of the document makes. */
 export const BUILTINS = [
@@ -22,6 +23,8 @@ export const BUILTINS = [
   'builtin/recipient-unverified',
   'builtin/bad-recipient',
   'builtin/bad-sender',
+  'builtin/tls-required',
+  'builtin/auth-required',
   'builtin/no-route',
   'builtin/other-class',
 ] as const;
@@ -143,6 +146,11 @@ function compileFact(
   pointer: string,
 ): FactValue | undefined {
   if (value === 'unknown') return { unknown: 'given as unknown' };
+  if (Array.isArray(value)) {
+    const each = value.map((one, index) => compileFact(context, fact, one, joinPointer(pointer, index)));
+    const texts = each.filter((one) => typeof one === 'string');
+    return texts.length > 0 ? texts : each.filter((one) => typeof one === 'number');
+  }
   if (typeof value === 'object') return undefined;
   if (typeof value !== 'string') return value;
   if (fact.names === 'listener' && !context.requireName('listener', value, pointer)) return undefined;
@@ -159,13 +167,15 @@ function compileFact(
 
 /** The value of a fact from text; undefined when it is none. */
 export function parseGiven(fact: FactDefinition, value: string): FactValue | undefined {
+  const spelling = spellingOf(fact);
+  if (spelling !== undefined) return spelling.read(value);
   switch (fact.type) {
     case 'network': {
       const ip = parseIp(value);
       return ip === undefined ? undefined : printIp(ip);
     }
     case 'address': {
-      const address = parseAddress(value);
+      const address = parseAddress(value, fact.name === 'auth.identities');
       return address.ok ? address.address : value;
     }
     case 'size':
@@ -178,6 +188,8 @@ export function parseGiven(fact: FactDefinition, value: string): FactValue | und
 }
 
 function expectedGiven(fact: FactDefinition): string {
+  const spelling = spellingOf(fact);
+  if (spelling !== undefined) return spelling.expected;
   if (fact.type === 'network') return 'one IP address such as `203.0.113.9`';
   return fact.type === 'size' ? 'a size with its unit such as `20MB`' : 'a time such as `2026-11-30T22:15:00+01:00`';
 }

@@ -3,7 +3,7 @@ import type { RuleDocument } from '../document.js';
 import { joinPointer } from '../findings.js';
 import type { Rule, RoutingRule } from '../program.js';
 import type { DecisionReply, Verdict } from '../types.js';
-import { parseDateEndMs } from '../values/units.js';
+import { parseDateEndMs, parseDurationMs } from '../values/units.js';
 import { parseReply } from '../values/replies.js';
 import { ACL_PHASES, PHASE_TABLE, type AclPhase } from '../vocabulary.js';
 import { compileConditions } from './conditions.js';
@@ -83,6 +83,7 @@ function compileRule(
     ...(verdict === undefined ? {} : { verdict }),
     ...(reply === undefined ? {} : { reply }),
     tags: oneOrMany(rule.tag),
+    delayMs: compileDelay(context, rule.delay, pointer),
     onUnknown: rule['on-unknown'] ?? (refuses ? 'defer' : 'skip'),
     monitor: rule.mode === 'monitor',
     ...(expiresAtMs === undefined ? {} : { expiresAtMs }),
@@ -97,6 +98,7 @@ export function oneOrMany(value: string | readonly string[] | undefined): readon
 }
 
 const EFFECTS = [
+  'delay',
   'tag',
   'set-header',
   'add-header',
@@ -152,6 +154,20 @@ function compileQueue(context: CompileContext, rule: RuleDocument, pointer: stri
   if (rule.hold === undefined) return {};
   context.requireName('review-queue', rule.hold, joinPointer(pointer, 'hold'));
   return { queue: rule.hold };
+}
+
+const LONGEST_DELAY_MS = 60_000;
+
+function compileDelay(context: CompileContext, delay: string | undefined, pointer: string): number {
+  const delayMs = delay === undefined ? 0 : (parseDurationMs(delay) ?? 0);
+  if (delay !== undefined && (delayMs === 0 || delayMs > LONGEST_DELAY_MS)) {
+    context.findings.blocks(
+      'D3',
+      joinPointer(pointer, 'delay'),
+      `\`${delay}\` can not be waited for, expected more than nothing and at most \`1m\``,
+    );
+  }
+  return delayMs;
 }
 
 export function compileExpiry(
