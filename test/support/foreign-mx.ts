@@ -1,11 +1,14 @@
 /**
  * A scripted remote server on a real socket, for tests of the outbound side. Without a script it is a correct, pipelining
- * ESMTP server that accepts everything; a script replaces its answer at a stage, well-formed or not.
+ * ESMTP server that accepts everything (LMTP after LHLO); a script replaces its answer at a stage, well-formed or not.
  */
 import { createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
+import { createSecureContext, TLSSocket } from 'node:tls';
+import type { SecureContextOptions } from 'node:tls';
 
-export type MxStage = 'banner' | 'ehlo' | 'helo' | 'mail' | 'rcpt' | 'data' | 'content' | 'rset' | 'quit';
+export type MxStage =
+  'banner' | 'ehlo' | 'helo' | 'starttls' | 'auth' | 'mail' | 'rcpt' | 'data' | 'content' | 'rset' | 'quit';
 
 /** Raw octets to send (CRLF included), or a misdeed. */
 export type MxStep =
@@ -22,10 +25,23 @@ export interface MxContext {
   readonly connection: number;
   /** Transactions ended on this connection before this command. */
   readonly completed: number;
+  /** The command; for the content in LMTP the recipient whose reply is due. */
   readonly line: string;
+  readonly encrypted: boolean;
+}
+
+export interface MxTls {
+  readonly mode?: 'starttls' | 'implicit';
+  /** Certificate, key, versions. */
+  readonly server: SecureContextOptions;
+  readonly requestCertificate?: boolean;
+  /** Instead of the handshake. */
+  readonly instead?: MxStep;
 }
 
 export interface MxScript {
+  /** Offers STARTTLS, or speaks TLS from the first octet. */
+  readonly tls?: MxTls;
   readonly extensions?: readonly string[];
   readonly at?: Partial<Record<MxStage, MxStep | ((context: MxContext) => MxStep | undefined)>>;
   /** Octets of content after which the connection is dropped or the refusal is said. */
@@ -40,6 +56,9 @@ export interface MxTransaction {
   readonly content: Buffer;
   /** False when the reply to the content was not 2xx. */
   readonly accepted: boolean;
+  readonly encrypted: boolean;
+  /** Common name of the client's certificate. */
+  readonly clientName?: string;
 }
 
 const EXTENSIONS = ['PIPELINING', 'SIZE 52428800', '8BITMIME', 'ENHANCEDSTATUSCODES'];
@@ -92,7 +111,10 @@ export class ForeignMx {
 
 class MxConversation {
   readonly #mx: ForeignMx;
-  readonly #socket: Socket;
+  #socket: Socket;
+  #encrypted = false;
+  #lmtp = false;
+  #inAuth = false;
   readonly #connection: number;
   #buffered = Buffer.alloc(0);
   #content: Buffer[] = [];
@@ -102,6 +124,18 @@ class MxConversation {
   #completed = 0;
   #sender = '';
   #recipients: string[] = [];
+  readonly #handlers: Readonly<Record<string, (line: string) => void>> = {
+    EHLO: (line) => this.#ehlo(line),
+    LHLO: (line) => this.#ehlo(line),
+    HELO: (line) => void this.#answer('helo', line, '250 mx.foreign.test\r\n'),
+    STAR: (line) => this.#starttls(line),
+    AUTH: (line) => this.#auth(line),
+    MAIL: (line) => this.#mail(line),
+    RCPT: (line) => this.#rcpt(line),
+    DATA: (line) => this.#data(line),
+    RSET: (line) => this.#rset(line),
+    QUIT: (line) => this.#quit(line),
+  };
 
   constructor(mx: ForeignMx, socket: Socket, connection: number) {
     this.#mx = mx;
@@ -109,8 +143,35 @@ class MxConversation {
     this.#connection = connection;
     socket.setNoDelay(true);
     socket.on('error', () => undefined);
+    if (mx.script.tls?.mode === 'implicit') {
+      this.#startTls(mx.script.tls, () => this.#greet());
+      return;
+    }
     socket.on('data', (chunk) => this.#receive(chunk));
+    this.#greet();
+  }
+
+  #greet(): void {
     this.#answer('banner', '', '220 mx.foreign.test ESMTP\r\n');
+  }
+
+  #startTls(tls: MxTls, established: () => void): void {
+    if (tls.instead !== undefined) {
+      this.#perform(tls.instead);
+      return;
+    }
+    this.#socket.removeAllListeners('data');
+    const secureContext = createSecureContext(tls.server);
+    const options = { isServer: true, secureContext, requestCert: tls.requestCertificate ?? false };
+    const socket = new TLSSocket(this.#socket, { ...options, rejectUnauthorized: false });
+    this.#socket = socket;
+    this.#buffered = Buffer.alloc(0);
+    socket.on('error', () => undefined);
+    socket.on('data', (chunk) => this.#receive(chunk));
+    socket.once('secure', () => {
+      this.#encrypted = true;
+      established();
+    });
   }
 
   #receive(chunk: Buffer): void {
@@ -157,39 +218,74 @@ class MxConversation {
     this.#buffered = withCrlf.subarray(end + END.length);
     this.#content = [];
     this.#inContent = false;
-    const said = this.#answer('content', '', '250 2.0.0 Ok: queued\r\n');
+    const lines = this.#lmtp ? this.#recipients : [''];
+    const said = lines.map((line) => this.#answer('content', line, '250 2.0.0 Ok: queued\r\n')).at(-1);
+    const clientName = this.#clientName();
     this.#mx.transactions.push({
       connection: this.#connection,
       sender: this.#sender,
       recipients: this.#recipients,
       content: Buffer.from(content, 'latin1'),
       accepted: typeof said === 'string' && said.startsWith('2'),
+      encrypted: this.#encrypted,
+      ...(clientName === undefined ? {} : { clientName }),
     });
     this.#completed += 1;
     this.#recipients = [];
   }
 
+  #clientName(): string | undefined {
+    const socket = this.#socket;
+    const name =
+      socket instanceof TLSSocket ? (socket.getPeerCertificate().subject as { CN?: string } | undefined) : undefined;
+    return name?.CN;
+  }
+
   #command(line: string): void {
-    const verb = line.slice(0, 4).toUpperCase();
-    if (verb === 'EHLO') {
-      const lines = ['mx.foreign.test', ...(this.#mx.script.extensions ?? EXTENSIONS)];
-      const last = lines.length - 1;
-      this.#answer('ehlo', line, lines.map((text, at) => `250${at === last ? ' ' : '-'}${text}\r\n`).join(''));
-    } else if (verb === 'HELO') this.#answer('helo', line, '250 mx.foreign.test\r\n');
-    else if (verb === 'MAIL') {
-      this.#sender = /<(.*)>/.exec(line)?.[1] ?? '';
-      this.#answer('mail', line, '250 2.1.0 Ok\r\n');
-    } else if (verb === 'RCPT') {
-      const said = this.#answer('rcpt', line, '250 2.1.5 Ok\r\n');
-      if (typeof said === 'string' && said.startsWith('2')) this.#recipients.push(/<(.*)>/.exec(line)?.[1] ?? '');
-    } else if (verb === 'DATA') this.#data(line);
-    else if (verb === 'RSET') {
-      this.#recipients = [];
-      this.#answer('rset', line, '250 2.0.0 Ok\r\n');
-    } else if (verb === 'QUIT') {
-      this.#answer('quit', line, '221 2.0.0 Bye\r\n');
-      this.#socket.end();
-    } else this.#socket.write('500 5.5.2 Unknown command\r\n');
+    const verb = this.#inAuth ? 'AUTH' : line.slice(0, 4).toUpperCase();
+    const handler = this.#handlers[verb];
+    if (handler === undefined) this.#socket.write('500 5.5.2 Unknown command\r\n');
+    else handler(line);
+  }
+
+  #ehlo(line: string): void {
+    const { tls, extensions = EXTENSIONS } = this.#mx.script;
+    this.#lmtp = line.startsWith('LHLO');
+    const offersTls = tls !== undefined && tls.mode !== 'implicit' && !this.#encrypted;
+    const lines = ['mx.foreign.test', ...extensions, ...(offersTls ? ['STARTTLS'] : [])];
+    const last = lines.length - 1;
+    this.#answer('ehlo', line, lines.map((text, at) => `250${at === last ? ' ' : '-'}${text}\r\n`).join(''));
+  }
+
+  #starttls(line: string): void {
+    const { tls } = this.#mx.script;
+    const said = this.#answer('starttls', line, tls === undefined ? '502 5.5.1 No\r\n' : '220 2.0.0 Go ahead\r\n');
+    if (tls !== undefined && typeof said === 'string' && said.startsWith('220')) this.#startTls(tls, () => undefined);
+  }
+
+  #auth(line: string): void {
+    const said = this.#answer('auth', line, '235 2.7.0 Welcome\r\n');
+    this.#inAuth = typeof said === 'string' && said.startsWith('334');
+  }
+
+  #mail(line: string): void {
+    this.#sender = /<(.*)>/.exec(line)?.[1] ?? '';
+    this.#answer('mail', line, '250 2.1.0 Ok\r\n');
+  }
+
+  #rcpt(line: string): void {
+    const said = this.#answer('rcpt', line, '250 2.1.5 Ok\r\n');
+    if (typeof said === 'string' && said.startsWith('2')) this.#recipients.push(/<(.*)>/.exec(line)?.[1] ?? '');
+  }
+
+  #rset(line: string): void {
+    this.#recipients = [];
+    this.#answer('rset', line, '250 2.0.0 Ok\r\n');
+  }
+
+  #quit(line: string): void {
+    this.#answer('quit', line, '221 2.0.0 Bye\r\n');
+    this.#socket.end();
   }
 
   #data(line: string): void {
@@ -206,7 +302,8 @@ class MxConversation {
 
   #answer(stage: MxStage, line: string, usual: string): MxStep {
     const scripted = this.#mx.script.at?.[stage];
-    const context = { connection: this.#connection, completed: this.#completed, line };
+    const encrypted = this.#encrypted;
+    const context = { connection: this.#connection, completed: this.#completed, line, encrypted };
     const step = (typeof scripted === 'function' ? scripted(context) : scripted) ?? usual;
     this.#perform(step);
     return step;

@@ -169,6 +169,97 @@ describe('pipelining', () => {
   });
 });
 
+describe('parameters', () => {
+  const DSN = '250-mx.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 DSN\r\n';
+  const asked: ClientTransaction = {
+    ...transaction('a', ['x@to.test', 'y@to.test']),
+    ret: 'HDRS',
+    envelopeId: 'Q+2B7',
+    recipientParameters: [{ notify: ['SUCCESS', 'DELAY'], originalRecipient: 'rfc822;x+2By@old.test' }, {}],
+  };
+
+  it('of DSN go to a server that offers it, as they came', () => {
+    expect(greeted(DSN).submit(asked).take()).toEqual([
+      'C: MAIL FROM:<a@from.test> RET=HDRS ENVID=Q+2B7 | RCPT TO:<x@to.test> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;x+2By@old.test | RCPT TO:<y@to.test> | DATA',
+    ]);
+    expect(greeted().submit(asked).take()).toEqual([
+      'C: MAIL FROM:<a@from.test> SIZE=10 | RCPT TO:<x@to.test> | RCPT TO:<y@to.test> | DATA',
+    ]);
+  });
+
+  it('that could end their command are left away', () => {
+    const evil = {
+      ...asked,
+      envelopeId: 'x\r\nRSET',
+      recipientParameters: [{ notify: ['NEVER\r\nQUIT'], originalRecipient: 'rfc822;a b' }],
+    };
+    expect(greeted(DSN).submit(evil).take()).toEqual([
+      'C: MAIL FROM:<a@from.test> RET=HDRS | RCPT TO:<x@to.test> | RCPT TO:<y@to.test> | DATA',
+    ]);
+  });
+
+  it('of SMTPUTF8: addresses and header in UTF-8 need it, a domain has another form', () => {
+    const utf8 = { ...transaction('ä'), smtpUtf8: true };
+    expect(greeted(DSN).submit(utf8).take()).toEqual([
+      'C: MAIL FROM:<ä@from.test> SMTPUTF8 | RCPT TO:<ä@to.test> | DATA',
+    ]);
+    const bare = '250-mx.test\r\n250 PIPELINING\r\n';
+    expect(greeted(bare).submit(utf8).take()).toEqual(['result ä@from.test mail=unsupported/none']);
+    expect(
+      greeted(bare)
+        .submit(transaction('a', ['ä@to.test']))
+        .take(),
+    ).toEqual(['result a@from.test mail=unsupported/none']);
+    expect(
+      greeted(bare)
+        .submit(transaction('a', ['x@bücher.test']))
+        .take(),
+    ).toEqual(['C: MAIL FROM:<a@from.test> | RCPT TO:<x@xn--bcher-kva.test> | DATA']);
+    expect(
+      greeted(bare)
+        .submit({ ...transaction('a'), smtpUtf8: true })
+        .take(),
+    ).toEqual(['result a@from.test mail=unsupported/none']);
+  });
+});
+
+describe('LMTP', () => {
+  const lmtp = (): Conversation => {
+    const conversation = new Conversation({ protocol: 'lmtp' }).say('220 mx.test\r\n');
+    expect(conversation.take()).toEqual(['C: LHLO gw.test']);
+    conversation.say('250-mx.test\r\n250 PIPELINING\r\n').take();
+    return conversation;
+  };
+
+  it('has a reply to the content for every recipient that RCPT took', () => {
+    const conversation = lmtp().submit(transaction('a', ['x@to.test', 'y@to.test', 'z@to.test']), transaction('b'));
+    conversation.take();
+    conversation.say('250 ok\r\n250 ok\r\n550 no\r\n250 ok\r\n354 go\r\n');
+    expect(conversation.take()).toEqual([
+      'content a@from.test',
+      'C: MAIL FROM:<b@from.test> | RCPT TO:<b@to.test> | DATA',
+    ]);
+    expect(conversation.say('250 x\r\n').take()).toEqual([]);
+    expect(conversation.say('452 full\r\n').take()).toEqual(['result a@from.test content=250 rcpt=550 content=452']);
+    conversation.say('250 ok\r\n250 ok\r\n354 go\r\n').say('250 done\r\n');
+    expect(conversation.take()).toEqual(['content b@from.test', 'result b@from.test content=250']);
+  });
+
+  it('that breaks off in the middle leaves only the unanswered ones uncertain', () => {
+    const conversation = lmtp().submit(transaction('a', ['x@to.test', 'y@to.test']));
+    conversation.say('250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n').say('250 x\r\n').take();
+    expect(conversation.receive({ kind: 'eof' }).take()).toEqual([
+      'result a@from.test content=250 content=lost/sent',
+      'close',
+    ]);
+  });
+
+  it('is never tried with HELO', () => {
+    const conversation = new Conversation({ protocol: 'lmtp' }).say('220 x\r\n').say('500 what\r\n');
+    expect(conversation.take()).toEqual(['C: LHLO gw.test', 'failed ehlo refused 500', 'close']);
+  });
+});
+
 describe('one command at a time', () => {
   it('stops where going on is pointless', () => {
     const conversation = greeted('250 mx\r\n').submit(transaction('a', ['x@to.test', 'y@to.test']), transaction('b'));
