@@ -1,6 +1,7 @@
 /** Connection settings. The environment is read by the applications, never here. */
 import { Client, type ClientConfig } from 'pg';
 import { z } from 'zod';
+import type { SecretKeySource } from './secret-keys.js';
 
 export const databaseConfigSchema = z.strictObject({
   /** `postgresql://user:password@host:port/database`, or `postgresql://user@/database?host=/socket/dir&port=5432`. */
@@ -28,6 +29,8 @@ export const databaseConfigSchema = z.strictObject({
     .default(8 * 1024 * 1024),
   /** Audit events waiting for a commit above which `append` asks its caller to stop. */
   auditBufferEvents: z.int().min(10).default(20_000),
+  /** Keys that open and seal secrets; without them secrets can be listed and removed, not set or revealed. */
+  secretKeys: z.custom<SecretKeySource>((value) => typeof value === 'function').optional(),
 });
 
 export type DatabaseConfig = z.infer<typeof databaseConfigSchema>;

@@ -33,6 +33,16 @@ export type {
 } from './policy-store.js';
 export type { QueueInspection, QueueQuery } from './queue-inspection.js';
 export { isCursor } from './search-windows.js';
+export { fileSecretKeys, newSecretKeyLine, type KeyFileAccess, type SecretKeySource } from './secret-keys.js';
+export {
+  isSecretName,
+  type ResealResult,
+  type RevealedSecret,
+  type SecretChangeContext,
+  type SecretResult,
+  type SecretStore,
+  type SecretToSet,
+} from './secret-store.js';
 export type * from './types.js';
 export type { NodeStatus as GatewayNode } from './types.js';
 export type { HealthListener, NotificationHandler } from './watch.js';

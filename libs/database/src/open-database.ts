@@ -14,6 +14,7 @@ import { CheckpointStore } from './checkpoint-store.js';
 import { openConnections, type Connections } from './connections.js';
 import { databaseConfigSchema, type DatabaseConfig, type DatabaseSettings } from './database-config.js';
 import { GroupCommitter } from './group-committer.js';
+import { LeaseRecovery } from './lease-recovery.js';
 import { ListStore } from './list-store.js';
 import { migrate } from './migrate.js';
 import { NodeStore } from './node-store.js';
@@ -22,6 +23,8 @@ import { Partitions } from './partitions.js';
 import { PolicyStore } from './policy-store.js';
 import { QueueInspection } from './queue-inspection.js';
 import { PostgresQueueStore, type QueueStoreOptions } from './queue-store.js';
+import { noSecretKeys } from './secret-keys.js';
+import { SecretStore } from './secret-store.js';
 import { Watch, type HealthListener, type NotificationHandler } from './watch.js';
 
 export interface Database {
@@ -53,6 +56,8 @@ export interface Database {
   readonly apiKeys: ApiKeyStore;
   /** Who may sign in over SMTP. */
   readonly accounts: AccountStore;
+  /** What the relay signs in with elsewhere: sealed, write-only but for `reveal`. */
+  readonly secrets: SecretStore;
   readonly nodes: NodeStore;
   readonly notifications: {
     /** Hints only, lost while disconnected; after a reconnection the handler is called with channel ''. */
@@ -81,7 +86,6 @@ function assemble(config: DatabaseConfig, watch: Watch): Database {
     pool: connections.read,
     config,
     watch,
-    append: (events) => committer.append(events),
     housekeeping: async () => {
       await partitions.makeAhead();
       await lists.removeExpired();
@@ -90,11 +94,13 @@ function assemble(config: DatabaseConfig, watch: Watch): Database {
   const chains = new AuditChains(() => nodes.current?.name ?? '');
   const owner = (): number | null => nodes.owner;
   const makePartitions = (ids: readonly string[]): Promise<void> => partitions.makeFor(ids);
+  const recovery = new LeaseRecovery(connections.queue);
   const { groupMessages, groupBytes, commitConnections: groupsInFlight, auditBufferEvents } = config;
   const committer = new GroupCommitter({
     pool: connections.commit,
     watch,
     chains,
+    recovery,
     groupMessages,
     groupBytes,
     groupsInFlight,
@@ -115,11 +121,12 @@ function assemble(config: DatabaseConfig, watch: Watch): Database {
       await partitions.makeAhead();
       return names;
     },
-    ...mailStores(connections, committer, { chains, owner, makePartitions }),
+    ...mailStores(connections, committer, { chains, owner, recovery, makePartitions }),
     policies: new PolicyStore(connections.read, orm),
     lists,
     apiKeys: new ApiKeyStore(orm),
     accounts: new AccountStore(connections.read),
+    secrets: new SecretStore(connections.read, config.secretKeys ?? noSecretKeys),
     nodes,
     notifications: { listen: (channels, handler) => watch.listen(channels, handler) },
     async close() {
@@ -136,7 +143,7 @@ function assemble(config: DatabaseConfig, watch: Watch): Database {
 function mailStores(
   connections: Connections,
   committer: GroupCommitter,
-  node: Pick<QueueStoreOptions, 'chains' | 'owner' | 'makePartitions'>,
+  node: Pick<QueueStoreOptions, 'chains' | 'owner' | 'recovery' | 'makePartitions'>,
 ): Pick<Database, 'messages' | 'queue' | 'audit'> {
   const append = (events: readonly AuditEvent[]): boolean => committer.append(events);
   const queue = new PostgresQueueStore({ pool: connections.queue, append, ...node });

@@ -25,7 +25,10 @@ export type RecipientState =
   | 'delivered'
   | 'failed'
   | 'expired'
-  /** Accepted, but neither in the queue nor finished by an event. Never seen unless rows were removed by hand. */
+  /**
+   * The gateway that held it died: delivered or not, nobody knows; it is tried again. Also: accepted, but neither in the
+   * queue nor finished by an event, which happens only when rows were removed by hand.
+   */
   | 'uncertain';
 
 export type TransactionVerdict = 'accepted' | 'refused' | 'abandoned';
@@ -182,6 +185,22 @@ export interface SmtpAccount {
   readonly disabledAt?: Date;
   readonly expiresAt?: Date;
   readonly passwordSetAt: Date;
+  readonly createdAt: Date;
+  readonly createdBy: string;
+  readonly updatedAt: Date;
+  readonly updatedBy: string;
+}
+
+/** A secret of the relay, without its value. */
+export interface Secret {
+  readonly name: string;
+  /** Grows with every change. */
+  readonly revision: number;
+  readonly note?: string;
+  /** Which key sealed it. */
+  readonly keyId: string;
+  /** False: none of this installation's keys opens it. */
+  readonly readable: boolean;
   readonly createdAt: Date;
   readonly createdBy: string;
   readonly updatedAt: Date;
