@@ -22,6 +22,7 @@ const ROOMS = {
   'libs/smtp-core': { libs: [], npm: ['tr46'], node: [] },
   'libs/smtp-net': { libs: ['smtp-core'], npm: [], node: true },
   'libs/policy': { libs: [], npm: ['zod', 'yaml', 're2js', 'ipaddr.js', 'tr46'], node: [] },
+  'libs/mime': { libs: [], npm: [], node: [] },
   'libs/audit': { libs: [], npm: [], node: [] },
   'libs/delivery': { libs: ['smtp-core', 'audit'], npm: [], node: SAFE_BUILTINS },
   'libs/database': {
@@ -31,7 +32,7 @@ const ROOMS = {
   },
   migrations: { libs: [], npm: ['typeorm'], node: [] },
   'apps/gateway': {
-    libs: ['smtp-core', 'smtp-net', 'policy', 'audit', 'delivery', 'database'],
+    libs: ['smtp-core', 'smtp-net', 'policy', 'mime', 'audit', 'delivery', 'database'],
     npm: ['@nestjs/[^/]+', 'reflect-metadata', 'rxjs', 'pino', 'dns-packet', 'ipaddr.js'],
     node: true,
   },
