@@ -5,11 +5,12 @@
  */
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
-import { SmtpServerSession, encodeReply, replyFor } from '#smtp-core';
-import type { Answer, Question, SessionOutput } from '#smtp-core';
+import { SmtpServerSession, encodeReply, protocolName, replyFor } from '#smtp-core';
+import type { Answer, AuthAnswer, Question, SessionInput, SessionOutput } from '#smtp-core';
 import type { SmtpServerHooks } from '#smtp-net';
 import { printQuestion, unescapeOctets } from './transcript.js';
 import type { ScriptedAnswer, Step, Transcript } from './transcript.js';
+import { DEFAULT_TLS } from './transcript-options.js';
 
 /** Cuts one group of client octets into the pieces they arrive in. */
 export type Cut = (octets: Buffer) => readonly Buffer[];
@@ -17,12 +18,17 @@ export type Cut = (octets: Buffer) => readonly Buffer[];
 export const whole: Cut = (octets) => [octets];
 export const byteByByte: Cut = (octets) => Array.from(octets, (_, at) => octets.subarray(at, at + 1));
 
+/** What of a session a transcript may look at, on the machine and behind a socket. */
+type SeenSession = Pick<SmtpServerSession, 'helo' | 'protocol' | 'tls' | 'auth' | 'earlyTalker'>;
+
 /** What happened on the inside. */
 export class Observations {
   content = '';
   acceptedRecipients = 0;
   ended: string | undefined;
   closed: string | undefined;
+  /** The session under test, to look into. */
+  session: SeenSession | undefined;
   readonly #script: readonly ScriptedAnswer[];
   #asked = 0;
   #content: Buffer[] = [];
@@ -32,11 +38,11 @@ export class Observations {
     this.#script = transcript.answers;
   }
 
-  answer(question: Question): Answer {
+  answer(question: Question): Answer | AuthAnswer {
     const scripted = this.#script[this.#asked];
     const matches = scripted?.question === printQuestion(question);
     if (matches) this.#asked += 1;
-    const answer = matches ? scripted.answer : { effect: 'accept' as const };
+    const answer = matches ? scripted.answer : { effect: 'accept' as const, identity: 'ann' };
     this.#count(question, answer);
     return answer;
   }
@@ -45,24 +51,32 @@ export class Observations {
     this.#content.push(Buffer.from(bytes));
   }
 
+  /** An output that is neither a reply nor a question. */
+  note(output: SessionOutput): void {
+    if (output.kind === 'content') this.addContent(output.bytes);
+    else if (output.kind === 'transaction-ended') this.ended = output.why;
+    else if (output.kind === 'close') this.closed = output.reason;
+  }
+
   get notAsked(): ScriptedAnswer | undefined {
     return this.#script[this.#asked];
   }
 
-  #count(question: Question, answer: Answer): void {
+  #count(question: Question, { effect }: Answer | AuthAnswer): void {
     if (question.kind === 'mail') this.#recipients = 0;
     if (question.kind === 'data') this.#content = [];
-    if (question.kind === 'rcpt' && answer.effect === 'accept') this.#recipients += 1;
+    if (question.kind === 'rcpt' && effect === 'accept') this.#recipients += 1;
     if (question.kind !== 'message') return;
     this.content = Buffer.concat(this.#content).toString('latin1');
-    if (answer.effect === 'accept') this.acceptedRecipients = this.#recipients;
+    if (effect === 'accept') this.acceptedRecipients = this.#recipients;
   }
 }
 
 /** Throws when the machine does not say what the transcript says. `late`: answers come after all octets of a group. */
 export function playOnMachine(transcript: Transcript, cut: Cut, late = false): void {
-  const session = new SmtpServerSession({ hostname: 'mx.test', limits: transcript.limits });
+  const session = new SmtpServerSession({ hostname: 'mx.test', ...transcript.options });
   const seen = new Observations(transcript);
+  seen.session = session;
   const lines: string[] = [];
   const waiting: SessionOutput[] = [];
 
@@ -71,12 +85,9 @@ export function playOnMachine(transcript: Transcript, cut: Cut, late = false): v
     while (waiting.length > 0 && !(hold && waiting[0]?.kind === 'ask' && waiting[0].question.kind !== 'connect')) {
       const output = waiting.shift();
       if (output?.kind === 'reply') lines.push(...encodeReply(output.reply).trimEnd().split('\r\n'));
-      else if (output?.kind === 'content') seen.addContent(output.bytes);
-      else if (output?.kind === 'transaction-ended') seen.ended = output.why;
-      else if (output?.kind === 'close') seen.closed = output.reason;
       else if (output?.kind === 'ask') {
         waiting.push(...session.receive({ kind: 'answer', to: output.id, answer: seen.answer(output.question) }));
-      }
+      } else if (output !== undefined) seen.note(output);
     }
   };
 
@@ -85,33 +96,36 @@ export function playOnMachine(transcript: Transcript, cut: Cut, late = false): v
     if (step.kind === 'send') {
       for (const piece of cut(step.octets)) carryOut(session.receive({ kind: 'bytes', bytes: piece }), late);
       carryOut([], false);
-    } else if (step.kind === 'event') {
-      if (step.event !== 'shutdown') carryOut(session.receive({ kind: step.event }), false);
-      else {
-        const reply = replyFor('shutting-down');
-        carryOut(session.receive({ kind: 'close', reply, reason: 'shutdown', when: 'idle' }), false);
-      }
-    } else if (step.kind === 'expect') expectLine(transcript, step, lines.shift());
+    } else if (step.kind === 'event') carryOut(session.receive(inputFor(step.event)), false);
+    else if (step.kind === 'expect') expectLine(transcript, step, lines.shift());
     else check(transcript, step, seen);
   }
   if (lines.length > 0) throw new Error(`${transcript.file}: not expected: \`${lines.join('` `')}\``);
   assertAllAsked(transcript, seen);
 }
 
+/** TLS that nobody began makes the machine throw. */
+function inputFor(event: Extract<Step, { kind: 'event' }>['event']): SessionInput {
+  if (event === 'tls') return { kind: 'tls-established', tls: DEFAULT_TLS };
+  if (event !== 'shutdown') return { kind: event };
+  return { kind: 'close', reply: replyFor('shutting-down'), reason: 'shutdown', when: 'idle' };
+}
+
 /** Hooks that answer and record as the transcript wants it, for a server of the test's own. */
 export function recordingHooks(seen: Observations): SmtpServerHooks {
+  const plain = (question: Exclude<Question, { kind: 'auth' }>): Answer => seen.answer(question) as Answer;
   return {
-    connect: () => seen.answer({ kind: 'connect' }),
-    helo: (_, verb, domain) => seen.answer({ kind: 'helo', verb, domain }),
-    mail: (_, reversePath, params) => seen.answer({ kind: 'mail', reversePath, params }),
-    rcpt: (_, forwardPath) => seen.answer({ kind: 'rcpt', forwardPath, params: {} }),
+    connect: () => plain({ kind: 'connect' }),
+    helo: (_, verb, domain) => plain({ kind: 'helo', verb, domain }),
+    mail: (_, reversePath, params) => plain({ kind: 'mail', reversePath, params }),
+    rcpt: (_, forwardPath) => plain({ kind: 'rcpt', forwardPath, params: {} }),
     data: () => {
-      const answer = seen.answer({ kind: 'data' });
+      const answer = plain({ kind: 'data' });
       if (answer.effect === 'refuse') return answer;
       const sink = { write: (chunk: Uint8Array) => { seen.addContent(chunk); }, abort: () => undefined }; // prettier-ignore
       return { effect: 'accept', sink };
     },
-    message: (_, { sizeBytes }) => seen.answer({ kind: 'message', sizeBytes }),
+    message: (_, { sizeBytes }) => plain({ kind: 'message', sizeBytes }),
     transactionEnded: (_, why) => {
       seen.ended = why;
     },
@@ -123,6 +137,8 @@ export function recordingHooks(seen: Observations): SmtpServerHooks {
 
 /** `timeout`, `lost` and `shutdown` need a hand inside the server. */
 export function canPlayOverTcp(transcript: Transcript): boolean {
+  const { limits: _, ...options } = transcript.options;
+  if (transcript.directives.get('play') === 'machine' || Object.keys(options).length > 0) return false;
   return transcript.steps.every((step) => step.kind !== 'event' || step.event === 'eof');
 }
 
@@ -242,12 +258,26 @@ function check(transcript: Transcript, step: Extract<Step, { kind: 'check' }>, s
   throw difference(transcript, step, `\`${name} ${JSON.stringify(got)}\``);
 }
 
+const LOOKS: Readonly<Record<string, (seen: Observations) => string>> = {
+  closed: (seen) => seen.closed ?? '',
+  open: (seen) => (seen.closed === undefined ? 'open' : ''),
+  ended: (seen) => seen.ended ?? '',
+  content: (seen) => seen.content,
+  accepted: ({ acceptedRecipients: count }) => `${String(count)} ${count === 1 ? 'recipient' : 'recipients'}`,
+  helo: (seen) => seen.session?.helo ?? 'none',
+  tls: (seen) => seen.session?.tls?.version ?? 'none',
+  auth: (seen) => {
+    const auth = seen.session?.auth;
+    return auth === undefined ? 'none' : `${auth.identity} by ${auth.mechanism}`;
+  },
+  'early-talker': (seen) => (seen.session?.earlyTalker === true ? 'yes' : 'no'),
+  protocol: (seen) => (seen.session === undefined ? '' : protocolName(seen.session)),
+};
+
 function actual(name: string, seen: Observations): string {
-  if (name === 'closed') return seen.closed ?? '';
-  if (name === 'open') return seen.closed === undefined ? 'open' : '';
-  if (name === 'ended') return seen.ended ?? '';
-  if (name === 'content') return seen.content;
-  return `${String(seen.acceptedRecipients)} ${seen.acceptedRecipients === 1 ? 'recipient' : 'recipients'}`;
+  const look = LOOKS[name];
+  if (look === undefined) throw new Error(`there is nothing called \`${name}\` to look at`);
+  return look(seen);
 }
 
 function assertAllAsked(transcript: Transcript, seen: Observations): void {

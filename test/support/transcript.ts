@@ -1,31 +1,37 @@
 /**
  * Transcripts: SMTP dialogs as text, and what they say. The players are in `transcript-players.ts`.
  *
- *   # Title, and the RFC section it shows.          @ after ehlo | helo | mail | rcpt | data   begins there
- *   S: 250 2.1.0 Sender OK                          @ limits maxRecipients=2 maxErrors=1
+ *   # Title, and the RFC section it shows.          @ after …, @ limits …, @ offers …    see `transcript-options.ts`
+ *   S: 250 2.1.0 Sender OK                          S: 334 {base64 "Username:"}
  *   C: MAIL FROM:<a@client.test>                    C> "raw octets\n" * 3
- *   ? mail a@client.test -> refuse 550 5.7.1 No     ~ eof | lost | timeout | shutdown
+ *   ? mail a@client.test -> refuse 550 5.7.1 No     ~ eof | lost | timeout | shutdown | tls
+ *   ? auth LOGIN continue "ann" -> challenge "Password:"         … -> accept as ann
  *   = closed quit | content "…" | accepted 2 recipients | ended reset | open
+ *   = helo client.test | protocol ESMTPSA | tls TLSv1.3 | auth ann by PLAIN | early-talker yes
  *
  * Client lines up to the next `S:`, `~` or `=` are one group: what a client may have in flight. `{id}` in a server line
  * stands for any token. A question without a `?` line is accepted; every `?` line must have been asked, in order.
+ * `@ play whole`: what is shown depends on how the octets arrive. `@ play machine`: not over TCP.
  */
 import { readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
-import { DEFAULT_LIMITS } from '#smtp-core';
-import type { Answer, Question, SmtpLimits } from '#smtp-core';
+import type { Answer, AuthAnswer, MailParams, Question, RcptParams, Reply } from '#smtp-core';
 import { printMailbox } from '#smtp-core';
+import { readPreset, readServerOptions } from './transcript-options.js';
+import type { ServerOptions } from './transcript-options.js';
+
+const EVENTS = ['eof', 'lost', 'timeout', 'shutdown', 'tls'] as const;
 
 export type Step =
   | { readonly kind: 'send'; readonly line: number; readonly octets: Buffer }
   | { readonly kind: 'expect'; readonly line: number; readonly text: string }
-  | { readonly kind: 'event'; readonly line: number; readonly event: 'eof' | 'lost' | 'timeout' | 'shutdown' }
+  | { readonly kind: 'event'; readonly line: number; readonly event: (typeof EVENTS)[number] }
   | { readonly kind: 'check'; readonly line: number; readonly what: string };
 
 export interface ScriptedAnswer {
   readonly line: number;
   readonly question: string;
-  readonly answer: Answer;
+  readonly answer: Answer | AuthAnswer;
 }
 
 export interface Transcript {
@@ -33,13 +39,10 @@ export interface Transcript {
   readonly title: string;
   readonly steps: readonly Step[];
   readonly answers: readonly ScriptedAnswer[];
-  readonly limits: Partial<SmtpLimits>;
-  /** Every `@` line, for players that need more than the machine, such as `policy`. */
+  readonly options: ServerOptions;
+  /** Every `@` line. */
   readonly directives: ReadonlyMap<string, string>;
 }
-
-const PRESETS = ['helo', 'ehlo', 'mail', 'rcpt', 'data'] as const;
-const EVENTS = ['eof', 'lost', 'timeout', 'shutdown'] as const;
 
 /** All `*.smtp` below a folder, parsed. */
 export function readTranscripts(folder: string): readonly Transcript[] {
@@ -60,21 +63,22 @@ function parseTranscript(text: string, file: string): Transcript {
     if (raw.trim() === '') continue;
     else if (raw.startsWith('#')) comments.push(raw.slice(1).trim());
     else if (raw.startsWith('@ ')) addDirective(directives, raw.slice(2));
-    else if (mark === 'S:') steps.push({ kind: 'expect', line, text: rest });
-    else if (mark === 'C:') steps.push({ kind: 'send', line, octets: Buffer.from(`${rest}\r\n`, 'utf8') });
+    else if (mark === 'S:') steps.push({ kind: 'expect', line, text: expand(rest) });
+    else if (mark === 'C:') steps.push({ kind: 'send', line, octets: Buffer.from(`${expand(rest)}\r\n`, 'utf8') });
     else if (mark === 'C>') steps.push({ kind: 'send', line, octets: readOctets(rest, file, line) });
     else if (raw.startsWith('? ')) answers.push(readAnswer(raw.slice(2), file, line));
     else if (raw.startsWith('~ ')) steps.push({ kind: 'event', line, event: readEvent(raw.slice(2), file, line) });
     else if (raw.startsWith('= ')) steps.push({ kind: 'check', line, what: raw.slice(2) });
     else throw new Error(`${file}:${String(line)}: \`${raw}\` begins with no known mark`);
   }
-  const limits = readLimits(directives.get('limits') ?? '', file);
+  const options = readServerOptions(directives, file);
+  const after = directives.get('after');
   return {
     file,
     title: comments.join(' '),
-    steps: [...presetSteps(directives.get('after'), limits, file), ...steps],
+    steps: [...(after === undefined ? [] : presetSteps(after, options, file)), ...steps],
     answers,
-    limits,
+    options,
     directives,
   };
 }
@@ -88,19 +92,40 @@ export function printQuestion(question: Question): string {
     case 'helo':
       return `helo ${question.domain}`;
     case 'mail': {
-      const { sizeBytes, body } = question.params;
       const sender = question.reversePath.kind === 'null' ? '<>' : printMailbox(question.reversePath.mailbox);
-      const size = sizeBytes === undefined ? '' : ` SIZE=${String(sizeBytes)}`;
-      return `mail ${sender}${size}${body === undefined ? '' : ` BODY=${body}`}`;
+      return `mail ${sender}${printMailParams(question.params)}`;
     }
-    case 'rcpt':
-      return `rcpt ${question.forwardPath.kind === 'postmaster' ? 'postmaster' : printMailbox(question.forwardPath.mailbox)}`;
-    case 'auth':
+    case 'rcpt': {
+      const { forwardPath, params } = question;
+      const recipient = forwardPath.kind === 'postmaster' ? 'postmaster' : printMailbox(forwardPath.mailbox);
+      return `rcpt ${recipient}${printRcptParams(params)}`;
+    }
+    case 'auth': {
+      const response = question.response?.toString('utf8');
+      return `auth ${question.mechanism} ${question.step}${response === undefined ? '' : ` "${escapeOctets(response)}"`}`;
+    }
     case 'xclient':
-      return question.kind;
+      return `xclient ${Array.from(question.attributes, ([name, value]) => `${name}=${value}`).join(' ')}`;
     case 'message':
       return `message ${String(question.sizeBytes)}`;
   }
+}
+
+function printMailParams(params: MailParams): string {
+  const parts = [
+    params.sizeBytes === undefined ? '' : ` SIZE=${String(params.sizeBytes)}`,
+    params.body === undefined ? '' : ` BODY=${params.body}`,
+    params.smtpUtf8 === undefined ? '' : ' SMTPUTF8',
+    params.ret === undefined ? '' : ` RET=${params.ret}`,
+    params.envelopeId === undefined ? '' : ` ENVID=${params.envelopeId}`,
+    params.authParam === undefined ? '' : ` AUTH=${params.authParam}`,
+  ];
+  return parts.join('');
+}
+
+function printRcptParams({ notify, originalRecipient }: RcptParams): string {
+  const told = notify === undefined ? '' : ` NOTIFY=${notify.join(',')}`;
+  return originalRecipient === undefined ? told : `${told} ORCPT=${originalRecipient}`;
 }
 
 function addDirective(directives: Map<string, string>, text: string): void {
@@ -108,17 +133,42 @@ function addDirective(directives: Map<string, string>, text: string): void {
   directives.set(space < 0 ? text : text.slice(0, space), space < 0 ? '' : text.slice(space + 1));
 }
 
+const ANSWER = /^(.+) -> (?:(accept)(?: as (\S+))?|(refuse)|challenge "(.*)")(?: (\d{3} .+?))?( and close)?$/;
+
 function readAnswer(text: string, file: string, line: number): ScriptedAnswer {
-  const match = /^(.+?) -> (accept|refuse)(?: (\d{3})(?: (\d\.\d{1,3}\.\d{1,3}))? (.+?))?( and close)?$/.exec(text);
-  if (match === null) throw new Error(`${file}:${String(line)}: expected \`question -> accept|refuse [reply]\``);
-  const [, question = '', effect, code, enhanced, words = '', close] = match;
-  const reply =
-    code === undefined
-      ? undefined
-      : { code: Number(code), lines: [words], ...(enhanced === undefined ? {} : { enhanced }) };
-  if (effect === 'accept') return { line, question, answer: reply ? { effect, reply } : { effect } };
-  if (reply === undefined) throw new Error(`${file}:${String(line)}: a refusal needs its reply`);
-  return { line, question, answer: { effect: 'refuse', reply, close: close !== undefined } };
+  const match = ANSWER.exec(text);
+  if (match === null) throw new Error(`${file}:${String(line)}: expected \`question -> answer [reply]\``);
+  const [, question = '', accept, identity, , challenge, replyText, close] = match;
+  const reply = replyText === undefined ? {} : { reply: readReply(replyText) };
+  if (challenge !== undefined) {
+    return {
+      line,
+      question,
+      answer: { effect: 'challenge', challenge: Buffer.from(unescapeOctets(challenge), 'utf8') },
+    };
+  }
+  if (accept !== undefined) {
+    return { line, question, answer: { effect: 'accept', ...(identity === undefined ? {} : { identity }), ...reply } };
+  }
+  const isAuth = question.startsWith('auth ');
+  if (replyText === undefined && !isAuth) throw new Error(`${file}:${String(line)}: a refusal needs its reply`);
+  return { line, question, answer: { effect: 'refuse', ...reply, close: close !== undefined } };
+}
+
+function readReply(text: string): Reply {
+  const [, code = '', enhanced, words = ''] = /^(\d{3})(?: (\d\.\d{1,3}\.\d{1,3}))? (.+)$/.exec(text) ?? [];
+  return { code: Number(code), lines: [words], ...(enhanced === undefined ? {} : { enhanced }) };
+}
+
+/** `{base64 "…"}` → the text in base64. */
+function expand(text: string): string {
+  return text.replace(/\{base64 "((?:[^"\\]|\\.)*)"\}/g, (_, octets: string) =>
+    Buffer.from(unescapeOctets(octets), 'utf8').toString('base64'),
+  );
+}
+
+function escapeOctets(text: string): string {
+  return text.replaceAll('\0', '\\0');
 }
 
 function readOctets(text: string, file: string, line: number): Buffer {
@@ -141,34 +191,15 @@ function readEvent(text: string, file: string, line: number): (typeof EVENTS)[nu
   return event;
 }
 
-function readLimits(text: string, file: string): Partial<SmtpLimits> {
-  const limits: Record<string, number> = {};
-  for (const word of text.split(' ').filter((part) => part !== '')) {
-    const [name = '', value] = word.split('=');
-    if (!(name in DEFAULT_LIMITS)) throw new Error(`${file}: there is no limit \`${name}\``);
-    limits[name] = Number(value);
-  }
-  return limits;
-}
-
-function presetSteps(after: string | undefined, limits: Partial<SmtpLimits>, file: string): readonly Step[] {
-  if (after === undefined) return [];
-  const upTo = PRESETS.findIndex((name) => name === after);
-  if (upTo < 0) throw new Error(`${file}: expected \`@ after\` one of ${PRESETS.join(', ')}`);
-  const size = String(limits.maxMessageBytes ?? DEFAULT_LIMITS.maxMessageBytes);
-  const ehlo = ['250-mx.test', '250-PIPELINING', `250-SIZE ${size}`, '250-8BITMIME', '250 ENHANCEDSTATUSCODES'];
-  const dialogs: readonly (readonly [string, readonly string[]])[] = [
-    after === 'helo' ? ['HELO client.test', ['250 mx.test']] : ['EHLO client.test', ehlo],
-    ['MAIL FROM:<a@client.test>', ['250 2.1.0 Sender OK']],
-    ['RCPT TO:<b@mx.test>', ['250 2.1.5 Recipient OK']],
-    ['DATA', ['354 End data with <CR><LF>.<CR><LF>']],
-  ];
+function presetSteps(after: string, options: ServerOptions, file: string): readonly Step[] {
   const greeting: Step = { kind: 'expect', line: 0, text: '220 mx.test ESMTP' };
-  const steps = dialogs
-    .slice(0, Math.max(1, upTo))
-    .flatMap(([command, replies]): Step[] => [
-      { kind: 'send', line: 0, octets: Buffer.from(`${command}\r\n`) },
-      ...replies.map((reply): Step => ({ kind: 'expect', line: 0, text: reply })),
-    ]);
+  const steps = readPreset(after, options, file).flatMap((exchange): Step[] =>
+    exchange.kind === 'tls'
+      ? [{ kind: 'event', line: 0, event: 'tls' }]
+      : [
+          { kind: 'send', line: 0, octets: Buffer.from(`${exchange.command}\r\n`) },
+          ...exchange.replies.map((text): Step => ({ kind: 'expect', line: 0, text })),
+        ],
+  );
   return [greeting, ...steps];
 }

@@ -30,7 +30,7 @@ async function playOnServer(transcript: Transcript, cut: Cut): Promise<void> {
   const bugs: unknown[] = [];
   const server = createSmtpServer({
     hostname: 'mx.test',
-    limits: transcript.limits,
+    limits: transcript.options.limits ?? {},
     hooks: recordingHooks(seen),
     onBug: (error) => bugs.push(error),
   });

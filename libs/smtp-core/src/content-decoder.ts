@@ -1,7 +1,8 @@
 /**
- * Removes dot-stuffing from message content and finds its end. RFC 5321 s4.5.2, s2.3.8.
+ * The one reader of line ends in message content, for DATA and BDAT alike. RFC 5321 s4.5.2, s2.3.8; RFC 3030 s2.
  *
- * In:  octets after the 354 reply, cut anywhere.   Out: octets to keep, CR LF preserved, or the end.
+ * In:  octets of content, cut anywhere.   Out: octets to keep, CR LF preserved, or the end. Content of DATA is
+ * dot-stuffed and ends in CR LF . CR LF; that of BDAT holds dots as they are, and its end is told (`finish`).
  * Faults: `bare-cr`, `bare-lf`, `nul` — refused, not repaired: a lenient reader here and a different one downstream is
  * how mail is smuggled; `too-large`. After a fault nothing more is kept, but reading goes on to the true end, so that
  * the rest of the message is not taken for commands. The first fault, by position, is the one that is told.
@@ -10,15 +11,22 @@
  */
 export type ContentFault = 'bare-cr' | 'bare-lf' | 'nul' | 'too-large';
 
+/** `dots`: stuffed, ends in a lone dot. `chunks`: neither. */
+export type ContentFraming = 'dots' | 'chunks';
+
 const LF = 10;
 const CR = 13;
 const DOT = 46;
+/** Equal to no octet. */
+const NO_OCTET = -1;
+const CR_LF: Uint8Array = Uint8Array.of(CR, LF);
 
 /** Where the last octet left the reader. `dot` and `dot-cr` withhold octets that may belong to the terminator. */
 type Place = 'line-start' | 'text' | 'cr' | 'dot' | 'dot-cr';
 
 export class ContentDecoder {
   readonly #maxBytes: number;
+  readonly #dot: number;
   #place: Place = 'line-start';
   #fault: ContentFault | undefined;
   #sizeBytes = 0;
@@ -29,8 +37,9 @@ export class ContentDecoder {
   #cr = -1;
 
   /** `maxBytes` counts unstuffed octets. */
-  constructor(maxBytes: number = Number.POSITIVE_INFINITY) {
+  constructor(maxBytes: number = Number.POSITIVE_INFINITY, framing: ContentFraming = 'dots') {
     this.#maxBytes = maxBytes;
+    this.#dot = framing === 'dots' ? DOT : NO_OCTET;
   }
 
   get fault(): ContentFault | undefined {
@@ -66,11 +75,23 @@ export class ContentDecoder {
     return after;
   }
 
+  /**
+   * The last chunk has been read. A last line without its CR LF is given one (RFC 3030 s2 lets it be left out, DATA of
+   * the next hop does not), so that what is kept is what is sent on.
+   */
+  finish(keep: (octets: Uint8Array) => void): void {
+    if (this.#place === 'cr') this.#fail('bare-cr');
+    if (this.#place === 'line-start' || this.#fault !== undefined) return;
+    keep(CR_LF);
+    this.#sizeBytes += CR_LF.length;
+    this.#place = 'line-start';
+  }
+
   #readUpTo(bytes: Buffer, from: number, end: number, keep: (octets: Uint8Array) => void): number {
     let at = from;
     while (at < end) {
       if (this.#place === 'line-start') {
-        if (bytes[at] === DOT) {
+        if (bytes[at] === this.#dot) {
           this.#flush(bytes, at, keep);
           at += 1;
           this.#unkept = at;

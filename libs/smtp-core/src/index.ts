@@ -17,8 +17,8 @@ export type { Reply } from './reply.js';
 export { renderReplyCatalogue } from './render-reply-catalogue.js';
 export { REPLIES, replyFor } from './reply-catalogue.js';
 export type { ReplyKey } from './reply-catalogue.js';
-export { mailDate, receivedHeader } from './received-header.js';
-export type { ReceivedFacts } from './received-header.js';
+export { mailDate, protocolName, receivedHeader } from './received-header.js';
+export type { ProtocolFacts, ProtocolName, ReceivedFacts } from './received-header.js';
 export { SmtpServerSession } from './session.js';
 export type {
   Answer,

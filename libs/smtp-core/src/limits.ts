@@ -5,9 +5,11 @@
 export interface SmtpLimits {
   /** One command line, CRLF included. RFC 5321 s4.5.3.1.4: at least 512, more with extensions. */
   readonly maxCommandLineBytes: number;
+  /** One line of a SASL exchange, CRLF included. RFC 4954 s4: at least 12288. */
+  readonly maxAuthLineBytes: number;
   /** Content as received, unstuffed; advertised by SIZE. RFC 5321 s4.5.3.1.7: at least 64 KiB. */
   readonly maxMessageBytes: number;
-  /** Octets of refused content read on to its true end; beyond, the session is closed. */
+  /** Octets of refused content read on to its true end, and of refused chunks; beyond, the session is closed. */
   readonly maxSwallowedBytes: number;
   /** Accepted recipients of one transaction. RFC 5321 s4.5.3.1.8: at least 100. */
   readonly maxRecipients: number;
@@ -49,6 +51,7 @@ export interface SmtpLimits {
 
 export const DEFAULT_LIMITS: SmtpLimits = {
   maxCommandLineBytes: 4096,
+  maxAuthLineBytes: 16_384,
   maxMessageBytes: 52_428_800,
   maxSwallowedBytes: 104_857_600,
   maxRecipients: 1000,

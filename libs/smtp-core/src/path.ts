@@ -8,6 +8,7 @@
  * `"a"@x` and `a@x` are one mailbox. Comments and encoded words do not exist in a path.
  */
 import { parseAddressLiteral, parseDomain } from './domain.js';
+import { holdsForbiddenCharacter, isAscii } from './utf8.js';
 
 /** One mailbox. `localPart` is unquoted and case-preserved, `domain` a lower-case A-label or `[literal]`. */
 export interface Mailbox {
@@ -33,9 +34,7 @@ const DOT_STRING = new RegExp(`^${ATEXT}+(?:\\.${ATEXT}+)*$`);
 // The common case in one match: dot-string local part, LDH domain in lower case without A-labels.
 const PLAIN_PATH = new RegExp(`^<(${ATEXT}+(?:\\.${ATEXT}+)*)@([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)>$`);
 const QUOTED_STRING = /^"(?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\[\x20-\x7e])*"$/;
-// With SMTPUTF8 every code point above ASCII is atext and qtext, save controls, bidi controls, spaces and lone surrogates.
-const UTF8_FORBIDDEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]|(?! )\p{Zs}/u;
-const NON_ASCII = /[^\0-\x7f]/;
+// With SMTPUTF8 every code point above ASCII is atext and qtext, save those of `holdsForbiddenCharacter`.
 const NON_ASCII_ALL = /[^\0-\x7f]/g;
 
 /** Reads `<>` or `<mailbox>`. Never throws. */
@@ -98,9 +97,9 @@ function parseMailboxPath(text: string, options: PathOptions): PathResult<{ kind
 function parseUncommonPath(text: string, options: PathOptions): PathResult<{ kind: 'mailbox'; mailbox: Mailbox }> {
   if (!text.startsWith('<') || !text.endsWith('>') || text.length < 2) return { ok: false, fault: 'no-brackets' };
   if (octetsOf(text) > MAX_PATH_OCTETS) return { ok: false, fault: 'too-long' };
-  const utf8 = NON_ASCII.test(text);
+  const utf8 = !isAscii(text);
   if (utf8 && options.smtpUtf8 !== true) return { ok: false, fault: 'needs-smtputf8' };
-  if (utf8 && UTF8_FORBIDDEN.test(text)) return { ok: false, fault: 'bad-syntax' };
+  if (utf8 && holdsForbiddenCharacter(text)) return { ok: false, fault: 'bad-syntax' };
 
   const address = dropSourceRoute(text.slice(1, -1));
   // The last `@` divides: none may stand in a domain, and one in a local part is quoted.
@@ -156,20 +155,20 @@ function routeEnd(address: string): number {
 }
 
 function parseLocalPart(raw: string): string | undefined {
-  const ascii = NON_ASCII.test(raw) ? raw.replace(NON_ASCII_ALL, 'a') : raw;
+  const ascii = isAscii(raw) ? raw : raw.replace(NON_ASCII_ALL, 'a');
   if (DOT_STRING.test(ascii)) return raw;
   if (!QUOTED_STRING.test(ascii) || raw.length < 3) return undefined;
   return raw.slice(1, -1).replace(/\\(.)/gsu, '$1');
 }
 
 function printLocalPart(localPart: string): string {
-  const ascii = NON_ASCII.test(localPart) ? localPart.replace(NON_ASCII_ALL, 'a') : localPart;
+  const ascii = isAscii(localPart) ? localPart : localPart.replace(NON_ASCII_ALL, 'a');
   return DOT_STRING.test(ascii) ? localPart : `"${localPart.replace(/["\\]/g, '\\$&')}"`;
 }
 
 /** Octets in UTF-8. */
 function octetsOf(text: string): number {
-  if (!NON_ASCII.test(text)) return text.length;
+  if (isAscii(text)) return text.length;
   let octets = 0;
   for (const char of text) {
     const point = char.codePointAt(0) ?? 0;

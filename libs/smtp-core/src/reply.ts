@@ -28,6 +28,8 @@ export function encodeReply(reply: Reply): string {
   if (only !== undefined && only.length <= MAX_LINE_TEXT && !NOT_PRINTABLE.test(only)) {
     return `${String(reply.code)} ${mark}${only}\r\n`;
   }
+  // A challenge is one line, however long: RFC 4954 s4.
+  if (reply.code === 334) return `334 ${only ?? ''}\r\n`;
   const lines = reply.lines.length === 0 ? [''] : reply.lines.flatMap(breakLine);
   const last = lines.length - 1;
   return lines.map((line, at) => `${String(reply.code)}${at === last ? ' ' : '-'}${mark}${line}\r\n`).join('');

@@ -1,0 +1,102 @@
+/**
+ * What one session says: its outputs, in order, and the one question that is open.
+ *
+ * INVARIANT (nothing after close): once `close` was said, nothing more is.
+ */
+import { replyFor } from './reply-catalogue.js';
+import type { ReplyKey } from './reply-catalogue.js';
+import type { Reply } from './reply.js';
+import type { CloseReason, Question, QuestionId, SessionOutput, TransactionEnd } from './session-io.js';
+import { NO_FAULTS, endFor } from './session-rules.js';
+import type { SessionState } from './session-state.js';
+
+export class SessionVoice {
+  readonly #state: SessionState;
+  #outputs: SessionOutput[] = [];
+  #questionId = 0;
+  // Nothing is read before the greeting.
+  #question: Question | undefined = { kind: 'connect' };
+  #closed = false;
+
+  constructor(state: SessionState) {
+    this.#state = state;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** The one that is open. */
+  get question(): Question | undefined {
+    return this.#question;
+  }
+
+  /** What was said since the last call. */
+  take(): readonly SessionOutput[] {
+    const outputs = this.#outputs;
+    this.#outputs = [];
+    return outputs;
+  }
+
+  ask(question: Question): void {
+    this.#questionId += 1;
+    this.#question = question;
+    this.#outputs.push({ kind: 'ask', id: this.#questionId, question });
+  }
+
+  /** The open question, when it is the one with this id; it is open no longer. */
+  answered(id: QuestionId): Question | undefined {
+    if (id !== this.#questionId) return undefined;
+    const question = this.#question;
+    this.#question = undefined;
+    return question;
+  }
+
+  reply(reply: Reply): void {
+    this.#outputs.push({ kind: 'reply', reply });
+  }
+
+  content(bytes: Uint8Array): void {
+    this.#outputs.push({ kind: 'content', bytes });
+  }
+
+  startTls(): void {
+    this.#outputs.push({ kind: 'reply', reply: replyFor('start-tls') }, { kind: 'start-tls' });
+  }
+
+  /** The client's mistake: told, counted, and one too many ends the session. */
+  fail(key: ReplyKey): void {
+    if (!NO_FAULTS.has(key)) this.#state.tally.errors += 1;
+    this.replyUnlessTooMany(replyFor(key));
+  }
+
+  /** The reply, or the end of the session when errors were too many. */
+  replyUnlessTooMany(reply: Reply): void {
+    if (this.#state.tally.tooManyErrors) this.close('too-many-errors', replyFor('too-many-errors'));
+    else this.reply(reply);
+  }
+
+  /** A mistake after which the octets cannot be trusted to mean what they seem to. */
+  violate(key: ReplyKey): void {
+    this.#state.tally.errors += 1;
+    this.close('protocol-error', replyFor(key));
+  }
+
+  /** The transaction, if one is open, and all content of it are gone. */
+  endTransaction(why: TransactionEnd, reply?: Reply): void {
+    const open = this.#state.transaction !== undefined;
+    this.#state.transaction = undefined;
+    this.#state.intake.clear();
+    if (open) this.#outputs.push({ kind: 'transaction-ended', why, ...(reply === undefined ? {} : { reply }) });
+  }
+
+  close(reason: CloseReason, reply?: Reply): void {
+    this.#closed = true;
+    // Whoever is being asked for the message knows its end from the own answer; unless that is what went wrong.
+    if (this.#question?.kind !== 'message' || reason === 'internal-error') {
+      this.endTransaction(endFor(reason), reason === 'quit' ? undefined : reply);
+    }
+    if (reply !== undefined) this.reply(reply);
+    this.#outputs.push({ kind: 'close', reason });
+  }
+}
