@@ -96,10 +96,10 @@ class FaultWriter {
     const fact = factNamed(key);
     if (fact !== undefined && isConditions(parent)) {
       const where = parent[0] === 'clients' ? '`clients` (before MAIL FROM)' : `phase \`${phaseOf(parent)}\``;
-      const message =
-        fact.name === 'tag' || fact.name === 'client'
-          ? `fact \`${key}\` can not be used in ${where}`
-          : `fact \`${key}\` is not known in ${where}, expected in phase \`${fact.phase}\` or later`;
+      const never = fact.name === 'tag' || fact.name === 'client' || fact.evidence === true;
+      const message = never
+        ? `fact \`${key}\` can not be used in ${where}`
+        : `fact \`${key}\` is not known in ${where}, expected in phase \`${fact.phase}\` or later`;
       this.add('D6', path, message, { what: 'key' });
       return;
     }

@@ -59,7 +59,8 @@ function relateFact(
     const scope = new Scope(use.snapshot, value === undefined ? {} : { [fact.name]: value });
     const a = inFirst.every((condition) => evaluateCondition(scope, condition) === YES);
     const b = inSecond.every((condition) => evaluateCondition(scope, condition) === YES);
-    if (a && b) common ??= `${fact.name} ${typeof value === 'string' ? value : JSON.stringify(value)}`;
+    if (a && b)
+      common ??= `${fact.name} ${typeof value === 'string' ? value : value === undefined ? 'absent' : JSON.stringify(value)}`;
     if (a && !b) firstInSecond = false;
     if (b && !a) secondInFirst = false;
   }
