@@ -19,6 +19,19 @@ export { REPLIES, replyFor } from './reply-catalogue.js';
 export type { ReplyKey } from './reply-catalogue.js';
 export { mailDate, protocolName, receivedHeader } from './received-header.js';
 export type { ProtocolFacts, ProtocolName, ReceivedFacts } from './received-header.js';
+export {
+  printPlain,
+  printScramClientFirst,
+  printScramServerFirst,
+  printScramWithoutProof,
+  readPlain,
+  readSaslField,
+  readScramClientFinal,
+  readScramClientFirst,
+  readScramServerFinal,
+  readScramServerFirst,
+} from './sasl-messages.js';
+export type { PlainMessage, ScramClientFinal, ScramClientFirst, ScramServerFirst } from './sasl-messages.js';
 export { SmtpServerSession } from './session.js';
 export type {
   Answer,
@@ -43,8 +56,10 @@ export type {
 export { ContentEncoder, ContentNotCanonical, stuffContent } from './content-encoder.js';
 export type { ClientFault, ClientStage, RecipientResult } from './client-envelope.js';
 export type { ClientExtensions } from './client-extensions.js';
+export { decodeUnitext, decodeXtext, encodeXtext } from './xtext.js';
 export { SmtpClientSession } from './client-session.js';
 export type { ClientInput, ClientOutput, ClientSessionOptions, ClientWait } from './client-io.js';
 export type { ClientTransaction, RecipientParameters } from './client-parameters.js';
 export { REPLY_LIMITS, ReplyReader, replaceControls } from './reply-reader.js';
 export type { ReplyFault, ReplyLimits } from './reply-reader.js';
+export { decodeXtext, encodeXtext } from './xtext.js';
