@@ -62,4 +62,3 @@ export type { ClientInput, ClientOutput, ClientSessionOptions, ClientWait } from
 export type { ClientTransaction, RecipientParameters } from './client-parameters.js';
 export { REPLY_LIMITS, ReplyReader, replaceControls } from './reply-reader.js';
 export type { ReplyFault, ReplyLimits } from './reply-reader.js';
-export { decodeXtext, encodeXtext } from './xtext.js';
