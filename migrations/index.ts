@@ -7,6 +7,8 @@ import { CreateApiKeyAndNode1763800000005 } from './0005-create-api-key-and-node
 import { CreateAccountAndSecret1763800000006 } from './0006-create-account-and-secret.js';
 import { AddDeliveryStatusNotifications1763800000007 } from './0007-add-delivery-status-notifications.js';
 import { CreateAuditChain1763800000008 } from './0008-create-audit-chain.js';
+import { AddLeaseRecovery1763800000009 } from './0009-add-lease-recovery.js';
+import { AddReviews1763800000011 } from './0011-add-reviews.js';
 
 export const MIGRATIONS = [
   CreateMessageAndQueue1763800000001,
@@ -17,6 +19,8 @@ export const MIGRATIONS = [
   CreateAccountAndSecret1763800000006,
   AddDeliveryStatusNotifications1763800000007,
   CreateAuditChain1763800000008,
+  AddLeaseRecovery1763800000009,
+  AddReviews1763800000011,
 ] as const;
 
 /** As noted in `schema_migration`. */

@@ -108,7 +108,7 @@ test('an honest audit is in order, before and after checkpoints, stops and start
   await checkpointer.stop();
   const after = await db.audit.verify({ keys, kept: kept() });
   expect(after).toMatchObject({ ok: true, faults: [], unsignedBlocks: 0, unknownKeys: [] });
-  expect(after.checkpoints).toBe((kept()).length);
+  expect(after.checkpoints).toBe(kept().length);
   expect(after.rows).toBe(Number((await database.query('select count(*) as n from audit_event'))[0]?.['n']));
 });
 
@@ -218,10 +218,10 @@ describe('found:', () => {
   });
 
   test('an end cut off together with the checkpoints, by the file', async () => {
-    const before = (kept()).length;
+    const before = kept().length;
     await work();
     await checkpointer.make();
-    expect((kept()).length).toBe(before + 1);
+    expect(kept().length).toBe(before + 1);
     await tamper(`delete from audit_checkpoint where sequence > ${before}`);
     await tamper(
       `delete from audit_event where id = any((select row_ids from audit_block where id = ${LAST})::uuid[])`,

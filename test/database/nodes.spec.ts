@@ -1,7 +1,10 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { Pool } from 'pg';
 import { openDatabase, type Database } from '#database';
+import type { RecipientOutcome } from '#delivery';
+import { freeStoppedLeases } from '../../libs/database/src/lease-takeover.js';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.js';
-import { makeMessage, outcomesOf } from './message.js';
+import { eventually, makeMessage, outcomesOf } from './message.js';
 
 let database: TestDatabase;
 let one: Database;
@@ -73,7 +76,7 @@ describe('taking over', () => {
     expect(node.nodeId).not.toBe(dead.owner);
     expect(await ownersOf(dead.messageId)).toEqual([undefined]);
     expect((await one.queue.claim(10)).map(({ id }) => id)).toEqual([dead.messageId]);
-    expect((await one.queue.entries()).data).toMatchObject([{ takeovers: 1, owner: node.nodeId }]);
+    expect((await one.queue.entries()).data).toMatchObject([{ takeovers: 1, attempts: 1, owner: node.nodeId }]);
     await one.audit.flush();
     expect((await one.audit.events({ kinds: ['queue.taken-over'] })).data).toMatchObject([
       { data: { node: 'a', owner: dead.owner, recipients: 1, by: 'a' } },
@@ -131,6 +134,100 @@ describe('taking over', () => {
     expect(await ownersOf(message.id)).toEqual([undefined]);
   });
 });
+
+describe('what was under way when a gateway died', () => {
+  async function crash(messageId: string): Promise<void> {
+    const rows = await database.query<{ id: number }>(
+      `insert into node (name, alive_until, stopped_at) values ('dead', now(), now()) returning id`,
+    );
+    await database.query('update queue set owner = $2 where message_id = $1', [messageId, rows[0]?.id]);
+    await freeStoppedLeases(pool, 'a');
+  }
+
+  let pool: Pool;
+
+  beforeEach(() => {
+    pool = new Pool({ connectionString: database.url });
+  });
+
+  afterEach(async () => {
+    await pool.end();
+  });
+
+  async function stateOf(messageId: string): Promise<unknown> {
+    return (await one.audit.transaction(messageId))?.recipients.map(({ state, attempts }) => ({ state, attempts }));
+  }
+
+  test('is uncertain until the retry has its outcome', async () => {
+    await one.nodes.join('a');
+    const message = makeMessage({ leased: true });
+    await one.messages.accept(message);
+    expect(await stateOf(message.id)).toEqual([{ state: 'delivering', attempts: 0 }]);
+    await crash(message.id);
+    expect(await stateOf(message.id)).toEqual([{ state: 'uncertain', attempts: 1 }]);
+    const [claimed] = await one.queue.claim(10);
+    expect(claimed?.recipients).toMatchObject([{ attempts: 1 }]);
+    expect(await stateOf(message.id)).toEqual([{ state: 'uncertain', attempts: 1 }]);
+    await one.queue.record(claimed === undefined ? [] : outcomesOf(claimed), []);
+    expect(await stateOf(message.id)).toEqual([{ state: 'delivered', attempts: 2 }]);
+    const story = await one.audit.transaction(message.id);
+    expect(story?.attempts.map(({ kind }) => kind)).toEqual(['delivery.uncertain', 'delivery.succeeded']);
+  });
+
+  test('is set aside after three crashes in a row, the rest flows', async () => {
+    await one.nodes.join('a');
+    const poison = makeMessage();
+    const sound = makeMessage();
+    await one.messages.accept(poison);
+    await one.messages.accept(sound);
+    for (let crashes = 1; crashes <= 3; crashes += 1) {
+      expect((await one.queue.claim(10)).map(({ id }) => id)).toContain(poison.id);
+      await crash(poison.id);
+      expect(await stateOf(poison.id)).toEqual([{ state: crashes < 3 ? 'uncertain' : 'broken', attempts: crashes }]);
+    }
+    expect(await one.queue.claim(10)).toEqual([]);
+    expect(await stateOf(sound.id)).toEqual([{ state: 'delivering', attempts: 0 }]);
+    const { data } = await one.audit.events({ transactionId: poison.id });
+    expect(data.find(({ kind }) => kind === 'queue.set-aside')).toMatchObject({
+      recipient: 'bob@example.net',
+      data: { reason: '3 gateways in a row died while they held it' },
+    });
+  });
+
+  test('twice, is attempted one at a time; an outcome ends the suspicion', async () => {
+    await one.nodes.join('a');
+    const messages = [makeMessage(), makeMessage(), makeMessage()];
+    for (const message of messages) await one.messages.accept(message);
+    for (let crashes = 0; crashes < 2; crashes += 1) for (const { id } of messages) await crash(id);
+    const fresh = makeMessage();
+    await one.messages.accept(fresh);
+    const first = await one.queue.claim(10);
+    expect(first).toHaveLength(2);
+    expect(await one.queue.claim(10)).toEqual([]);
+    await one.queue.record(first.flatMap(outcomesOf), []);
+    const second = await one.queue.claim(10);
+    expect(second).toHaveLength(1);
+    const retry = second.flatMap((message): RecipientOutcome[] =>
+      outcomesOf(message).map((outcome) => ({ ...outcome, kind: 'retry', nextAttemptAtMs: 0, lastReply: '451 later' })),
+    );
+    await one.queue.record(retry, []);
+    expect(await database.query('select takeovers from queue order by takeovers')).toEqual([
+      { takeovers: 0 },
+      { takeovers: 2 },
+    ]);
+  });
+});
+
+test('a silent gateway’s mail is with another within 30 seconds', async () => {
+  await one.nodes.join('a');
+  const began = Date.now();
+  const dead = await deadNode('silent', '20 seconds');
+  const [facts] = await database.query<{ waitMs: number }>(
+    `select greatest(0, extract(epoch from pg_postmaster_start_time() + interval '30 seconds' - now()) * 1000)::float8 as "waitMs"`,
+  );
+  await eventually(async () => (await one.queue.claim(10)).some(({ id }) => id === dead.messageId), 65_000);
+  expect(Date.now() - Math.max(began, began + (facts?.waitMs ?? 0) - 20_000)).toBeLessThan(30_000);
+}, 70_000);
 
 test('a lost connection does not lose the name', async () => {
   const node = await one.nodes.join('a');

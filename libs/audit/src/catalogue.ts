@@ -36,10 +36,11 @@ const ATTEMPT: FieldsOf<AttemptRecord> = {
   host: 'next hop by name; for files what was written',
   address: 'its IP address',
   port: 'its TCP port',
-  stage: 'stage that decided: `connect`, `banner`, `ehlo`, `mail`, `rcpt`, `data`, `content`, `file`, `dns`, `policy`',
+  stage: 'stage that decided: `connect`, `banner`, `ehlo`, `tls`, `auth`, `mail`, `rcpt`, `data`, `content`, `file`, `dns`, `policy`',
   reply: 'the remote’s reply, control characters replaced, at most 512 octets; or the network’s fault',
   code: 'SMTP code of the reply',
   enhanced: 'enhanced status code of the reply',
+  tls: 'where the route asks for TLS: version, cipher, whether the certificate is valid for the host, its SHA-256 fingerprint, and `why` not',
   startedAtMs: 'milliseconds since 1970',
   tookMs: 'milliseconds',
   nextAttemptAtMs: 'next attempt, for deferrals',
@@ -110,9 +111,22 @@ const EVENTS: Catalogue = {
     meaning: 'An outcome that came too late: another node had taken the recipient over.',
     fields: ATTEMPT,
   },
+  'delivery.uncertain': {
+    meaning: 'A gateway died while it held the recipient: delivered or not, nobody knows. The next attempt follows.',
+    fields: ATTEMPT,
+  },
   'bounce.queued': {
     meaning: 'A notice of failure was queued to the sender.',
     fields: { noticeId: 'transaction of the notice', to: 'its recipient', recipients: 'recipients it tells about' },
+  },
+  'notice.queued': {
+    meaning: 'A notice of delay or of success was queued to the sender.',
+    fields: {
+      action: '`delayed`, `relayed` (to a host that confirms nothing) or `delivered`',
+      noticeId: 'transaction of the notice',
+      to: 'its recipient',
+      recipients: 'recipients it tells about',
+    },
   },
   'bounce.suppressed': {
     meaning: 'No notice was sent.',

@@ -96,12 +96,21 @@ export interface AttemptRecord {
   readonly host: string;
   readonly address?: string;
   readonly port?: number;
-  /** Stage that produced the outcome: connect, banner, ehlo, mail, rcpt, data, content, file, dns, policy. */
+  /** Stage that produced the outcome: connect, banner, ehlo, tls, auth, mail, rcpt, data, content, file, dns, policy. */
   readonly stage: string;
   /** The remote's reply, controls replaced, at most 512 octets; or our description of a network fault. */
   readonly reply: string;
   readonly code?: number;
   readonly enhanced?: string;
+  /** Where the route asks for TLS: what came of it. `why` says why it is not encrypted or not verified. */
+  readonly tls?: {
+    readonly version?: string;
+    readonly cipher?: string;
+    readonly verified: boolean;
+    /** SHA-256 of the next hop's certificate, lower-case hex. */
+    readonly fingerprint?: string;
+    readonly why?: string;
+  };
   readonly startedAtMs: number;
   readonly tookMs: number;
   /** Next attempt, for deferrals. Milliseconds since the epoch. */
@@ -177,8 +186,20 @@ export type AuditEvent = EventBase &
     | { readonly kind: 'delivery.failed'; readonly data: AttemptRecord }
     | { readonly kind: 'delivery.expired'; readonly data: AttemptRecord }
     | { readonly kind: 'delivery.lease-lost'; readonly data: AttemptRecord }
+    /** The gateway died between claim and outcome. The recipient's next `delivery.*` event is the retry. */
+    | { readonly kind: 'delivery.uncertain'; readonly data: AttemptRecord }
     /** `transactionId` is the failed message's; `noticeId` the bounce's own transaction id. */
     | { readonly kind: 'bounce.queued'; readonly data: { noticeId: string; to: string; recipients: readonly string[] } }
+    /** A notice that is no bounce: the mail is late, or arrived where the sender asked to be told. */
+    | {
+        readonly kind: 'notice.queued';
+        readonly data: {
+          action: 'delayed' | 'relayed' | 'delivered';
+          noticeId: string;
+          to: string;
+          recipients: readonly string[];
+        };
+      }
     | { readonly kind: 'bounce.suppressed'; readonly data: { reason: string; recipients: readonly string[] } }
     /** `review.*`: `transactionId` and `recipientId` say whose mail. A person asked for it. */
     | {

@@ -3,6 +3,7 @@ import type { Pool } from 'pg';
 import { domainOf } from './audit-rows.js';
 import { query } from './connections.js';
 import { idFloor, idTimeMs } from './new-id.js';
+import { probableDuplicates } from './probable-duplicates.js';
 import { searchWindows, type SearchWindow } from './search-windows.js';
 import {
   EVENT_COLUMNS,
@@ -91,6 +92,7 @@ export class AuditSearch {
       ...summaryOf(introduction, stories),
       attempts: events.filter((event) => event.kind.startsWith('delivery.') || event.kind.startsWith('bounce.')),
       events,
+      ...(await probableDuplicates(this.#plain, introduction)),
       ...(session === undefined ? {} : { session }),
     };
   }

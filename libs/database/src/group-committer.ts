@@ -14,6 +14,7 @@ import { auditRow, type AuditRow } from './audit-rows.js';
 import { AuditBuffer, type AuditBatch } from './audit-buffer.js';
 import { uuidArray } from './binary-array.js';
 import { withClient } from './connections.js';
+import type { LeaseRecovery } from './lease-recovery.js';
 import {
   isConflict,
   isDataError,
@@ -40,6 +41,7 @@ export interface CommitterOptions {
   readonly pool: Pool;
   readonly watch: Watch;
   readonly chains: AuditChains;
+  readonly recovery: Pick<LeaseRecovery, 'acceptLost'>;
   readonly groupMessages: number;
   readonly groupBytes: number;
   readonly groupsInFlight: number;
@@ -181,13 +183,26 @@ export class GroupCommitter {
   }
 
   async #commit(messages: readonly MessageToStore[], rows: readonly AuditRow[]): Promise<void> {
-    const { chains, owner, pool } = this.#options;
-    await chains.withBlock(rows, (block) =>
+    const { chains, pool } = this.#options;
+    const owner = this.#options.owner();
+    const writing = chains.withBlock(rows, (block) =>
       withClient(pool, async (client) => {
         if (messages.length === 0) await client.query(appendStatement(rows, block));
-        else await client.query(acceptStatement({ messages, owner: owner(), audit: { rows, block } }));
+        else await client.query(acceptStatement({ messages, owner, audit: { rows, block } }));
       }),
     );
+    try {
+      await writing;
+    } catch (error) {
+      // Its caller gives the messages up: should they be stored after all, they are for whoever claims them.
+      if (owner !== null && error instanceof OperationalError && !error.outcomeKnown) {
+        this.#options.recovery.acceptLost(
+          owner,
+          messages.map(({ id }) => id),
+        );
+      }
+      throw error;
+    }
     this.commits += 1;
   }
 

@@ -6,10 +6,9 @@
  * cut off: then it finds itself `stopped` at its next beat, and goes on under a new id, its old leases lost.
  */
 import { Client, type Pool } from 'pg';
-import type { AuditEvent } from '#audit';
 import { clientSettings, query } from './connections.js';
 import type { DatabaseConfig } from './database-config.js';
-import { newId } from './new-id.js';
+import { freeStoppedLeases } from './lease-takeover.js';
 import { OperationalError, toOperationalError } from './operational-error.js';
 import { requireCurrentSchema } from './schema-guard.js';
 import type { NodeStatus } from './types.js';
@@ -23,22 +22,10 @@ const GRACE_AFTER_RESTART_SECONDS = 30;
 const NAME_WAIT_MS = 3_000;
 const HOUSEKEEPING_MS = 60_000;
 
-/** Marks nodes as stopped that are dead for sure: same name (we hold its lock), or silent too long. Frees their rows. */
-const TAKE_OVER = `
-  with dead as (
-    update node set stopped_at = now() where stopped_at is null and id <> $1
-      and (name = $2 or (alive_until < now() and pg_postmaster_start_time() < now() - interval '${GRACE_AFTER_RESTART_SECONDS} seconds'))
-    returning id, name
-  ), freed as (
-    update queue q set owner = null, next_attempt_at = now(), takeovers = q.takeovers + 1
-    from dead d where q.owner = d.id returning d.id, d.name
-  )
-  select id as owner, name as node, count(*)::int as recipients from freed group by id, name`;
-
-/** Rows of stopped nodes: written by one that did not know yet that it was declared dead. */
-const FREE_STRAYS = `
-  update queue q set owner = null, next_attempt_at = now(), takeovers = q.takeovers + 1
-  from node n where q.owner = n.id and n.stopped_at is not null`;
+/** Marks nodes as stopped that are dead for sure: same name (we hold its lock), or silent too long. */
+const DECLARE_DEAD = `
+  update node set stopped_at = now() where stopped_at is null and id <> $1
+    and (name = $2 or (alive_until < now() and pg_postmaster_start_time() < now() - interval '${GRACE_AFTER_RESTART_SECONDS} seconds'))`;
 
 /** Names seen within a day; the newest incarnation of each. */
 const LIST = `
@@ -61,7 +48,6 @@ export interface NodeOptions {
   readonly pool: Pool;
   readonly config: DatabaseConfig;
   readonly watch: Watch;
-  readonly append: (events: readonly AuditEvent[]) => void;
   /** Partitions, expired entries: what some live node must do every minute. */
   readonly housekeeping: () => Promise<void>;
 }
@@ -129,6 +115,8 @@ export class JoinedNode {
   #lastBeatMs = Number.NEGATIVE_INFINITY;
   #lastHousekeepingMs = Number.NEGATIVE_INFINITY;
   #stopHealth: (() => void) | undefined;
+  /** Leases of stopped nodes were looked for since the last one stopped. */
+  #straysSought = false;
   #ended = false;
   #policy: { readonly revision: number; readonly digest: string } | undefined;
 
@@ -243,11 +231,7 @@ export class JoinedNode {
     );
     this.#id = rows[0]?.id ?? 0;
     // Rows of earlier incarnations of this name, also of those declared dead before.
-    await this.#connected().query(
-      `update queue q set owner = null, next_attempt_at = now(), takeovers = q.takeovers + 1
-       from node n where q.owner = n.id and n.name = $1 and n.id <> $2 and n.stopped_at is not null`,
-      [this.name, this.#id],
-    );
+    this.#straysSought = false;
   }
 
   async #beat(): Promise<void> {
@@ -270,20 +254,18 @@ export class JoinedNode {
   }
 
   async #takeOver(): Promise<void> {
-    const { rows } = await this.#connected().query<{ owner: number; node: string; recipients: number }>(TAKE_OVER, [
-      this.#id,
-      this.name,
-    ]);
-    if (rows.length === 0) return;
-    this.#options.append(
-      rows.map((row) => ({ id: newId(), kind: 'queue.taken-over', data: { ...row, by: this.name } })),
-    );
+    const { rowCount } = await this.#connected().query(DECLARE_DEAD, [this.#id, this.name]);
+    if (rowCount !== 0) this.#straysSought = false;
+    if (this.#straysSought) return;
+    await freeStoppedLeases(this.#options.pool, this.name);
+    this.#straysSought = true;
   }
 
   async #keepHouse(): Promise<void> {
     if (performance.now() - this.#lastHousekeepingMs < HOUSEKEEPING_MS) return;
     this.#lastHousekeepingMs = performance.now();
-    await this.#connected().query(FREE_STRAYS);
+    // Also what a node wrote that did not know yet that it was declared dead.
+    await freeStoppedLeases(this.#options.pool, this.name);
     await this.#options.housekeeping();
   }
 

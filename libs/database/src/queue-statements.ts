@@ -2,11 +2,13 @@
 import { blockInsert } from './audit-chain.js';
 import { AUDIT_COLUMNS, AUDIT_PARAMETERS, auditSelect, auditUnnest } from './audit-rows.js';
 
-/** A row anybody may claim; the partial index queue_due_idx holds exactly these. */
-const FREE = `q.owner is null and q.state = 'queued'`;
+/** A row anybody may claim; the partial index queue_due_idx holds these, and the suspects. */
+const FREE = `q.owner is null and q.state = 'queued' and q.takeovers < 2`;
+/** Under way at two crashes in a row: attempted one at a time by each node, so that a third crash blames nobody else. */
+const SUSPECT = `q.takeovers >= 2 and q.state = 'queued'`;
 
 /**
- * $1 most recipients, $2 owner, $3 look-back in seconds. Fair: routes with due rows are found first (one index probe
+ * $1 most recipients, $2 owner, $3 look-back in seconds, $4 a number of its own. Fair: routes with due rows are found first (one index probe
  * each), then each gives its oldest rows up to an equal share. Isolation: read committed; rows locked by another
  * claim are skipped, so that two claims are disjoint. One result row per message and route; the message's columns
  * are null when its content is gone. Nothing due: no row.
@@ -29,18 +31,22 @@ export const CLAIM = `
       limit greatest(1, ceil($1::float8 / (select count(*) from due_route)))::bigint
       for update skip locked) p
     limit $1
+  ), suspect as (
+    select q.message_id, q.id from queue q where ${SUSPECT} and q.owner is null and q.next_attempt_at <= now()
+      and not exists (select from queue q where ${SUSPECT} and q.owner = $2)
+    order by q.next_attempt_at limit 1 for update skip locked
   ), leased as (
-    update queue q set owner = $2 from picked p where q.message_id = p.message_id and q.id = p.id
+    update queue q set owner = $2, claim = $4 from (select * from picked union all select * from suspect) p where q.message_id = p.message_id and q.id = p.id
     returning q.message_id, q.id, q.route, q.address, q.attempts, q.accepted_at, q.notify, q.original_recipient,
-      q.delay_notified
+      q.delay_notified, q.header_edits, q.refusal
   )
-  select l.message_id, l.route, l.accepted_at, l.recipients,
+  select l.message_id, l.route, l.accepted_at, l.recipients, l.header_edits, l.refusal,
     m.sender, m.size_bytes, m.body_8bit, m.policy_revision, m.content, m.content_file, m.ret, m.envelope_id, m.smtp_utf8
   from (
-    select message_id, route, min(accepted_at) as accepted_at,
+    select message_id, route, header_edits, refusal, min(accepted_at) as accepted_at,
       json_agg(json_build_object('id', id, 'address', address, 'attempts', attempts, 'notify', notify,
         'originalRecipient', original_recipient, 'delayNotified', delay_notified) order by id) as recipients
-    from leased group by message_id, route
+    from leased group by message_id, route, header_edits, refusal
   ) l left join message m on m.id = l.message_id`;
 
 const FIRST_AUDIT = 9;

@@ -5,19 +5,23 @@
  * slow next hop never outlives its lease, and a dead node's rows are free within half a minute.
  * INVARIANT (own rows only): the owner stands in the `where` of every change here.
  */
+import { randomInt } from 'node:crypto';
 import type { Pool } from 'pg';
-import type { MessageToStore, QueuedMessage, QueuedRecipient, QueueStore, RecipientOutcome } from '#delivery';
+import type { HeaderChange, MessageToStore, QueuedMessage, QueuedRecipient, QueueStore, RecipientOutcome } from '#delivery';
 import type { AuditEvent } from '#audit';
 import type { AuditChains } from './audit-chain.js';
 import { uuidArray } from './binary-array.js';
 import { query } from './connections.js';
+import type { LeaseRecovery } from './lease-recovery.js';
 import { newId } from './new-id.js';
+import { OperationalError } from './operational-error.js';
 import { OutcomeRecorder } from './outcome-recorder.js';
 import { CLAIM, RELEASE, SET_ASIDE } from './queue-statements.js';
 
 /** A look back of this length is safe: rows become visible later than their `next_attempt_at` by at most a commit. */
 const LOW_WATER_MARGIN_MS = 15_000;
 const LOW_WATER_RESET_MS = 60_000;
+const MOST_CLAIM = 2 ** 48 - 1;
 const EVER_MS = 10 * 365 * 86_400_000;
 
 interface ClaimedRecipient {
@@ -43,11 +47,14 @@ interface ClaimedRow {
   ret: 'FULL' | 'HDRS' | null;
   envelope_id: string | null;
   smtp_utf8: boolean;
+  header_edits: string | null;
+  refusal: string | null;
 }
 
 export interface QueueStoreOptions {
   readonly pool: Pool;
   readonly chains: AuditChains;
+  readonly recovery: LeaseRecovery;
   readonly owner: () => number | null;
   readonly append: (events: readonly AuditEvent[]) => void;
   readonly makePartitions: (ids: readonly string[]) => Promise<void>;
@@ -67,15 +74,28 @@ export class PostgresQueueStore implements QueueStore {
   /** One statement. Rows whose message is gone are set aside (state `broken`, event `queue.set-aside`), not returned. */
   async claim(limit: number): Promise<readonly QueuedMessage[]> {
     const startedAtMs = performance.now();
-    const { rows } = await query<ClaimedRow & Record<string, unknown>>(this.#options.pool, {
-      name: 'claim',
-      text: CLAIM,
-      values: [limit, this.#owner(), this.#lookBackMs(startedAtMs) / 1000],
-    });
+    await this.#options.recovery.run();
+    const rows = await this.#claimRows(limit, startedAtMs);
     if (rows.length === 0) this.#drainedAtMs = startedAtMs;
     const broken = rows.filter((row) => row.sender === null || (row.content === null && row.content_file === null));
     if (broken.length > 0) await this.#setAside(broken);
     return rows.filter((row) => !broken.includes(row)).map(queuedMessage);
+  }
+
+  async #claimRows(limit: number, startedAtMs: number): Promise<readonly ClaimedRow[]> {
+    const owner = this.#owner();
+    const claim = String(randomInt(MOST_CLAIM));
+    try {
+      const { rows } = await query<ClaimedRow & Record<string, unknown>>(this.#options.pool, {
+        name: 'claim',
+        text: CLAIM,
+        values: [limit, owner, this.#lookBackMs(startedAtMs) / 1000, claim],
+      });
+      return rows;
+    } catch (error) {
+      if (error instanceof OperationalError && !error.outcomeKnown) this.#options.recovery.claimLost(owner, claim);
+      throw error;
+    }
   }
 
   /** See OutcomeRecorder. */
@@ -154,6 +174,8 @@ function queuedMessage(row: ClaimedRow): QueuedMessage {
     ...(row.ret === null ? {} : { ret: row.ret }),
     ...(row.envelope_id === null ? {} : { envelopeId: row.envelope_id }),
     ...(row.smtp_utf8 ? { smtpUtf8: true as const } : {}),
+    ...(row.header_edits === null ? {} : { headerChanges: JSON.parse(row.header_edits) as readonly HeaderChange[] }),
+    ...(row.refusal === null ? {} : { refusal: row.refusal }),
     recipients: row.recipients.map((recipient) => queuedRecipient(recipient, row.route)),
   };
 }

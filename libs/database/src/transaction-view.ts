@@ -150,7 +150,7 @@ function storyOf(
   const attempts = outcomes.filter((row) => row.kind !== 'delivery.expired' && row.kind !== 'delivery.lease-lost');
   const final = outcomes.findLast((row) => FINAL[row.kind] !== undefined);
   const last = final ?? attempts.at(-1);
-  const state = (final === undefined ? undefined : FINAL[final.kind]) ?? waitingState(queued);
+  const state = (final === undefined ? undefined : FINAL[final.kind]) ?? waitingState(queued, attempts.at(-1)?.kind);
   return {
     ...recipient,
     state,
@@ -166,9 +166,10 @@ const FINAL: Readonly<Record<string, RecipientState>> = {
   'delivery.expired': 'expired',
 };
 
-function waitingState(queued: QueueRow | undefined): RecipientState {
+function waitingState(queued: QueueRow | undefined, lastKind: string | undefined): RecipientState {
   if (queued === undefined) return 'uncertain';
   if (queued.state !== 'queued') return queued.state;
+  if (lastKind === 'delivery.uncertain') return 'uncertain';
   if (queued.owner !== null) return 'delivering';
   return queued.attempts > 0 ? 'deferred' : 'queued';
 }

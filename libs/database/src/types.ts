@@ -2,6 +2,7 @@
  * Shapes that the stores return, and the questions they take. Ids are UUIDv7 text; public prefixes (`txn_…`) are the
  * business of the API. Nothing here knows a driver.
  */
+import type { ProbableDuplicates } from './probable-duplicates.js';
 import type { AuditEvent, RecordedRecipient, TransactionRecord } from '#audit';
 
 /** One page of a list that may grow while it is read. `next` is opaque; absent on the last page. */
@@ -76,7 +77,7 @@ export interface TransactionSummary {
 export type StoredEvent = AuditEvent & { readonly at: Date };
 
 /** Everything known about one transaction, in the order it happened. */
-export interface TransactionStory extends TransactionSummary {
+export interface TransactionStory extends TransactionSummary, ProbableDuplicates {
   /** `delivery.*` and `bounce.*` events of this transaction. */
   readonly attempts: readonly StoredEvent[];
   /** `session.ended` of the session it came in; absent while the session lasts. */

@@ -41,6 +41,8 @@ export function storyOf(story: TransactionStory): TransactionDto {
     ...(record.message !== undefined && { message: record.message }),
     decision: { ...record.snapshot, client: record.client, by: record.by, facts: record.facts },
     recipients: recipientsOf(story),
+    ...(story.probableDuplicateOf !== undefined && { probableDuplicateOf: publicId('txn', story.probableDuplicateOf) }),
+    ...(story.resentAs !== undefined && { resentAs: story.resentAs.map((id) => publicId('txn', id)) }),
     events: story.events.map((event) => ({
       id: publicId('evt', event.id),
       at: event.at.toISOString(),
@@ -75,6 +77,7 @@ const OUTCOMES = {
   'delivery.failed': 'failed',
   'delivery.expired': 'expired',
   'delivery.lease-lost': 'lease-lost',
+  'delivery.uncertain': 'uncertain',
 } as const;
 
 type DeliveryEvent = Extract<StoredEvent, { readonly kind: keyof typeof OUTCOMES }>;

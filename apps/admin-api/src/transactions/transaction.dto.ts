@@ -228,7 +228,7 @@ class AttemptDto {
   @ApiProperty({ type: String, format: 'date-time' })
   at!: string;
 
-  @ApiProperty({ type: String, enum: ['delivered', 'deferred', 'failed', 'expired', 'lease-lost'] })
+  @ApiProperty({ type: String, enum: ['delivered', 'deferred', 'failed', 'expired', 'lease-lost', 'uncertain'] })
   outcome!: string;
 
   @ApiProperty({ type: String })
@@ -364,6 +364,15 @@ export class TransactionDto {
 
   @ApiProperty({ type: [RecipientDto] })
   recipients!: RecipientDto[];
+
+  @ApiPropertyOptional({
+    type: String,
+    description: 'The client sent the same octets with the same envelope within an hour before: this transaction.',
+  })
+  probableDuplicateOf?: string;
+
+  @ApiPropertyOptional({ type: [String], description: 'The client sent it again, as these.' })
+  resentAs?: string[];
 
   @ApiProperty({ type: [EventDto], description: 'Everything recorded about it, in order.' })
   events!: EventDto[];
