@@ -3,31 +3,52 @@
  */
 import { afterEach } from '@jest/globals';
 import { createSmtpServer } from '#smtp-net';
-import type { ListenOptions, SmtpListener, SmtpServer, SmtpServerHooks } from '#smtp-net';
-import { SmtpPeer } from './smtp-peer.js';
+import type { ListenerSettings, ListenOptions, SmtpListener, SmtpServer, SmtpServerHooks } from '#smtp-net';
+import type { ConnectionOptions } from 'node:tls';
+import { SmtpPeer, handshake } from './smtp-peer.js';
+import type { TlsPeer } from './smtp-peer.js';
 
 export const NO = { effect: 'refuse', reply: { code: 550, enhanced: '5.7.1', lines: ['No'] } } as const;
 
 const servers: SmtpServer[] = [];
 const peers: SmtpPeer[] = [];
 
+export type Served = SmtpListener & { readonly server: SmtpServer };
+
 /** Listens on a free port; a bug nobody asked for fails the test. */
-export async function serve(
+export function serve(
   hooks: SmtpServerHooks,
   limits: NonNullable<ListenOptions['limits']> = {},
   onBug?: (error: unknown) => void,
-): Promise<Pick<SmtpListener, 'address' | 'port' | 'stop'> & { readonly server: SmtpServer }> {
+): Promise<Served> {
+  return serveWith(hooks, { limits }, onBug);
+}
+
+export async function serveWith(
+  hooks: SmtpServerHooks,
+  settings: ListenerSettings & { readonly host?: string },
+  onBug?: (error: unknown) => void,
+): Promise<Served> {
   const fail = (error: unknown): void => {
     throw error;
   };
   const server = createSmtpServer({ hostname: 'mx.test', hooks, onBug: onBug ?? fail });
   servers.push(server);
-  const listener = await server.listen({ host: '127.0.0.1', port: 0, limits, tickMs: 20 });
-  return { address: listener.address, port: listener.port, server, stop: (graceMs) => listener.stop(graceMs) };
+  const listener = await server.listen({ host: '127.0.0.1', port: 0, tickMs: 20, ...settings });
+  return Object.assign(listener, { server });
 }
 
 export function dial(listener: { readonly port: number }): SmtpPeer {
-  const peer = new SmtpPeer(listener.port);
+  return keep(new SmtpPeer(listener.port));
+}
+
+/** TLS from the first octet. */
+export async function dialTls(listener: { readonly port: number }, options: ConnectionOptions = {}): Promise<TlsPeer> {
+  return keep(await handshake({ ...options, port: listener.port }));
+}
+
+/** Gone after the test. */
+export function keep<T extends SmtpPeer>(peer: T): T {
   peers.push(peer);
   return peer;
 }

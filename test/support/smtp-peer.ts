@@ -3,6 +3,8 @@
  */
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import type { ConnectionOptions, TLSSocket } from 'node:tls';
 
 const DEADLINE_MS = 10_000;
 
@@ -10,10 +12,12 @@ export class SmtpPeer {
   readonly socket: Socket;
   #text = '';
   #over = false;
+  #isUnderTls = false;
   #wake: () => void = () => undefined;
 
-  constructor(port: number, host = '127.0.0.1') {
-    this.socket = connect({ port, host, noDelay: true });
+  /** On a port of this machine, or over a socket that is there already. */
+  constructor(where: number | Socket) {
+    this.socket = typeof where === 'number' ? connect({ port: where, host: '127.0.0.1', noDelay: true }) : where;
     this.socket.on('data', (bytes) => {
       this.#text += bytes.toString('latin1');
       this.#wake();
@@ -52,6 +56,14 @@ export class SmtpPeer {
     if (upTo === 'data') await this.say('DATA');
   }
 
+  /** STARTTLS, and the peer that speaks through it; this one hears nothing any more. */
+  async startTls(options: ConnectionOptions = {}): Promise<TlsPeer> {
+    const [reply = ''] = await this.say('STARTTLS');
+    if (!reply.startsWith('220')) throw new Error(reply);
+    this.#isUnderTls = true;
+    return handshake({ ...options, socket: this.socket });
+  }
+
   write(text: string | Uint8Array): void {
     this.socket.write(text);
   }
@@ -63,7 +75,8 @@ export class SmtpPeer {
   }
 
   async destroy(): Promise<void> {
-    if (this.socket.closed) return;
+    // Node 20 crashes when a socket and the TLS over it are destroyed in one go: the one above does it.
+    if (this.socket.closed || this.#isUnderTls) return;
     const closed = new Promise((resolve) => this.socket.once('close', resolve));
     this.socket.destroy();
     await closed;
@@ -83,6 +96,26 @@ export class SmtpPeer {
     if (!done())
       throw new Error(`nothing came within ${String(DEADLINE_MS)} ms; unread: ${JSON.stringify(this.#text)}`);
   }
+}
+
+/** One that speaks TLS. */
+export interface TlsPeer extends SmtpPeer {
+  readonly socket: TLSSocket;
+}
+
+/** TLS from the first octet. The certificate is not judged; rejects when the handshake fails. */
+export function handshake(options: ConnectionOptions): Promise<TlsPeer> {
+  return new Promise((resolve, reject) => {
+    const socket = connectTls({ host: '127.0.0.1', rejectUnauthorized: false, ...options });
+    const peer = new SmtpPeer(socket) as TlsPeer;
+    socket.once('secureConnect', () => {
+      resolve(peer);
+    });
+    socket.once('error', reject);
+    socket.once('close', () => {
+      reject(new Error('closed in the handshake'));
+    });
+  });
 }
 
 /** Waits for a condition by looking again and again, with a deadline. */

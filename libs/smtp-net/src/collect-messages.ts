@@ -42,8 +42,8 @@ export function collectMessages(take: MessageTaker, options: CollectOptions = {}
       if (answer.effect === 'accept') open.set(session, new Collection(reversePath, memory));
       return answer;
     },
-    async rcpt(session, forwardPath) {
-      const answer = (await hooks.rcpt?.(session, forwardPath)) ?? ACCEPT;
+    async rcpt(session, forwardPath, params) {
+      const answer = (await hooks.rcpt?.(session, forwardPath, params)) ?? ACCEPT;
       if (answer.effect === 'accept') open.get(session)?.add(forwardPath);
       return answer;
     },

@@ -10,28 +10,33 @@ import type { Socket } from 'node:net';
 import { SmtpServerSession, replyFor } from '#smtp-core';
 import type {
   Answer,
+  AuthFacts,
   CloseReason,
   Question,
   QuestionId,
   Reply,
   SessionInput,
   SessionOutput,
-  SmtpLimits,
+  TlsFacts,
 } from '#smtp-core';
-import { askHooks } from './ask-hooks.js';
-import { plainAddress } from './client-address.js';
+import { Answerer } from './answerer.js';
+import { sessionOptionsOf } from './connection-host.js';
+import type { ConnectionHost } from './connection-host.js';
 import { Deadlines } from './deadlines.js';
-import type { ContentSink, Endpoint, ServerSession, SessionTraffic, SmtpServerHooks } from './hooks.js';
+import type { ContentSink, Endpoint, ServerSession, SessionTraffic, XclientFacts } from './hooks.js';
 import { Outbox } from './outbox.js';
+import type { HandshakeResult } from './tls-handshake.js';
+import { attach, detach } from './wire.js';
+import type { WireOwner } from './wire.js';
 
-/** What a connection needs of its server. */
-export interface ConnectionHost {
-  readonly hostname: string;
-  readonly hooks: SmtpServerHooks;
-  readonly limits: SmtpLimits;
-  /** Monotonic, coarse: moved by the server's tick. */
-  readonly clock: { readonly nowMs: number };
-  bug(error: unknown, session: ServerSession | undefined): void;
+/** A socket whose client is known and which is ready for SMTP. */
+export interface Arrival {
+  readonly socket: Socket;
+  readonly client: Endpoint;
+  readonly peer: Endpoint;
+  readonly local: Endpoint;
+  /** Implicit TLS. */
+  readonly tls?: TlsFacts;
 }
 
 /** Octets waiting for an answer above which reading stops. */
@@ -39,42 +44,68 @@ const MAX_WAITING_BYTES = 65_536;
 /** How long a closed session's socket may take to deliver the last reply. */
 const LINGER_MS = 5_000;
 
-export class Connection implements ServerSession {
-  readonly client: Endpoint;
+export class Connection implements ServerSession, WireOwner {
+  readonly peer: Endpoint;
   readonly local: Endpoint;
   readonly startedAtMs = Date.now();
   state: unknown = undefined;
 
   readonly #host: ConnectionHost;
-  readonly #socket: Socket;
   readonly #session: SmtpServerSession;
   readonly #deadlines: Deadlines;
   readonly #outbox: Outbox;
+  readonly #answerer: Answerer;
   readonly #queue: SessionOutput[] = [];
+  #socket: Socket;
   #pumping = false;
-  /** A hook or a sink has been asked and has not settled. */
+  /** A hook, a sink or a handshake is under way. */
   #waiting = false;
   #paused = false;
   #sink: ContentSink | undefined;
   #bytesIn = 0;
   #destroyAtMs = Number.POSITIVE_INFINITY;
 
-  constructor(host: ConnectionHost, socket: Socket, client: Endpoint) {
+  constructor(host: ConnectionHost, { socket, client, peer, local, tls }: Arrival) {
     this.#host = host;
     this.#socket = socket;
     this.#outbox = new Outbox(socket);
-    this.client = client;
-    this.local = { address: plainAddress(socket.localAddress ?? ''), port: socket.localPort ?? 0 };
-    this.#session = new SmtpServerSession({ hostname: host.hostname, limits: host.limits });
+    this.#answerer = new Answerer(host, this, client);
+    this.peer = peer;
+    this.local = local;
+    this.#session = new SmtpServerSession(sessionOptionsOf(host, client, tls));
     this.#deadlines = new Deadlines(host.limits, host.clock.nowMs);
   }
 
+  get client(): Endpoint {
+    return this.#answerer.client;
+  }
+
+  get listener(): string {
+    return this.#host.settings.name ?? '';
+  }
+
   get helo(): string | undefined {
-    return this.#session.helo;
+    return this.#session.helo ?? this.#answerer.xclient?.helo;
   }
 
   get protocol(): 'SMTP' | 'ESMTP' {
     return this.#session.protocol;
+  }
+
+  get tls(): TlsFacts | undefined {
+    return this.#session.tls;
+  }
+
+  get auth(): AuthFacts | undefined {
+    return this.#session.auth;
+  }
+
+  get earlyTalker(): boolean {
+    return this.#session.earlyTalker;
+  }
+
+  get xclient(): XclientFacts | undefined {
+    return this.#answerer.xclient;
   }
 
   get counters(): SessionTraffic {
@@ -82,44 +113,50 @@ export class Connection implements ServerSession {
   }
 
   start(): void {
-    this.#socket.on('data', (bytes: Buffer) => {
-      this.#bytesIn += bytes.length;
-      this.#receive({ kind: 'bytes', bytes }, bytes.length);
-    });
-    this.#socket.on('drain', () => {
-      this.#regulate();
-    });
-    this.#socket.on('end', () => {
-      this.#receive({ kind: 'eof' });
-    });
-    this.#socket.on('error', () => {
-      this.#socket.destroy();
-    });
-    this.#socket.on('close', () => {
-      this.#receive({ kind: 'lost' });
-    });
+    attach(this.#socket, this);
     this.#queue.push(...this.#session.start());
     this.#pump(0);
   }
 
+  onBytes(bytes: Buffer): void {
+    this.#bytesIn += bytes.length;
+    this.#receive({ kind: 'bytes', bytes }, bytes.length);
+  }
+
+  onDrain(): void {
+    this.#regulate();
+  }
+
+  onEnd(): void {
+    this.#receive({ kind: 'eof' });
+  }
+
+  onGone(): void {
+    this.#host.gone(this);
+    this.#answerer.greetNow();
+    this.#receive({ kind: 'lost' });
+  }
+
   close(reply: Reply = replyFor('shutting-down')): void {
+    this.#answerer.greetNow();
     this.#receive({ kind: 'close', reply, reason: 'shutdown', when: 'now' });
   }
 
   /** 421 as soon as no transaction is open. */
   closeWhenIdle(): void {
+    this.#answerer.greetNow();
     this.#receive({ kind: 'close', reply: replyFor('shutting-down'), reason: 'shutdown', when: 'idle' });
   }
 
   /** 421 if it can still be told, and the socket is gone. */
   cut(): void {
     this.close();
-    this.#socket.destroySoon();
+    if (!this.#host.handshakes.has(this.#socket)) this.#socket.destroySoon();
     this.#destroyAtMs = 0;
   }
 
   tick(nowMs: number): void {
-    if (nowMs >= this.#destroyAtMs) this.#socket.destroy();
+    if (nowMs >= this.#destroyAtMs) this.#host.handshakes.destroy(this.#socket);
     else if (this.#deadlines.expired(this.#session, nowMs)) this.#receive({ kind: 'timeout' });
   }
 
@@ -160,6 +197,9 @@ export class Connection implements ServerSession {
       case 'content':
         this.#giveContent(output.bytes);
         return;
+      case 'start-tls':
+        this.#startTls();
+        return;
       case 'transaction-ended':
         this.#endTransaction(output);
         return;
@@ -177,12 +217,44 @@ export class Connection implements ServerSession {
     }
     if (question.kind === 'message') this.#sink = undefined;
     this.#settle(
-      () => askHooks(this.#host.hooks, this, question),
+      () => this.#answerer.answer(question),
       (answer) => {
         if ('sink' in answer) this.#takeSink(answer.sink);
         this.#queue.push(...this.#session.receive({ kind: 'answer', to: id, answer }));
       },
     );
+  }
+
+  /**
+   * INVARIANT (nothing carried over): reading stops before the 220 leaves. What came before that is an injection and ends
+   * the session; what comes after it is for TLS alone. RFC 3207 s4.2.
+   */
+  #startTls(): void {
+    const raw = this.#socket;
+    const { settings, handshakes, limits } = this.#host;
+    detach(raw);
+    const isInjected = raw.readableLength > 0;
+    this.#outbox.flush();
+    if (settings.tls === undefined || isInjected) raw.destroy();
+    this.#settle(
+      () => (settings.tls === undefined ? { ok: false as const } : handshakes.begin(raw, settings.tls, limits)),
+      (result: HandshakeResult) => {
+        this.#takeTls(result);
+      },
+    );
+  }
+
+  #takeTls(result: HandshakeResult): void {
+    if (!result.ok) {
+      this.#host.gone(this);
+      this.#queue.push(...this.#session.receive({ kind: 'lost' }));
+      return;
+    }
+    this.#socket = result.socket;
+    this.#outbox.moveTo(result.socket);
+    this.#paused = false;
+    this.#queue.push(...this.#session.receive({ kind: 'tls-established', tls: result.tls }));
+    attach(result.socket, this);
   }
 
   // The session was closed, or its client left, before the question could be put: nothing more is begun for it.
@@ -246,6 +318,10 @@ export class Connection implements ServerSession {
 
   #end(reason: CloseReason): void {
     this.#outbox.flush();
+    this.#settle(
+      () => this.#answerer.leave(),
+      () => undefined,
+    );
     this.#destroyAtMs = Math.min(this.#destroyAtMs, this.#host.clock.nowMs + LINGER_MS);
     // Reading goes on to the end: closing with unread octets would reset the connection under the last reply.
     const deaf = reason === 'timeout' && this.#outbox.waitingBytes > this.#host.limits.maxWriteBufferBytes;

@@ -4,7 +4,17 @@
  * At most one hook of a session runs at a time. A synchronous answer costs no microtask. A hook that throws or rejects
  * ends its session with 421 4.3.0; the error goes to `onBug`, the process and the other sessions live on.
  */
-import type { Answer, ForwardPath, MailParams, Reply, ReversePath, SmtpLimits, TransactionEnd } from '#smtp-core';
+import type {
+  Answer,
+  AuthFacts,
+  ForwardPath,
+  MailParams,
+  RcptParams,
+  Reply,
+  ReversePath,
+  TlsFacts,
+  TransactionEnd,
+} from '#smtp-core';
 
 export type MaybePromise<T> = T | Promise<T>;
 
@@ -33,9 +43,31 @@ export interface Endpoint {
   readonly port: number;
 }
 
+/** What a front end told of the client it stands for (XCLIENT); what it does not know is left out. */
+export interface XclientFacts {
+  /** The client's name, as the front end's resolver has it. */
+  readonly name?: string;
+  readonly helo?: string;
+  readonly protocol?: string;
+  /** Who the client proved to be, to the front end. */
+  readonly login?: string;
+  /** Where the client connected to. */
+  readonly destination?: Endpoint;
+}
+
 export interface ServerSession {
+  /** Who sends mail: behind a PROXY header or XCLIENT the client told there. */
   readonly client: Endpoint;
+  /** The other end of the TCP connection. */
+  readonly peer: Endpoint;
   readonly local: Endpoint;
+  /** `name` of the listener, '' when it has none. */
+  readonly listener: string;
+  readonly tls: TlsFacts | undefined;
+  readonly auth: AuthFacts | undefined;
+  /** The client spoke before it was greeted; only listeners with `greetingDelayMs` tell. */
+  readonly earlyTalker: boolean;
+  readonly xclient: XclientFacts | undefined;
   /** The name of the last accepted EHLO or HELO. */
   readonly helo: string | undefined;
   readonly protocol: 'SMTP' | 'ESMTP';
@@ -47,59 +79,71 @@ export interface ServerSession {
   close(reply?: Reply): void;
 }
 
+/** A name and a password, over PLAIN or LOGIN. Both as sent: UTF-8, no NUL. */
+export interface PasswordCredentials {
+  readonly mechanism: 'PLAIN' | 'LOGIN';
+  readonly username: string;
+  /** Whom the client wants to act for, when it is another than `username`. */
+  readonly authorizationId?: string;
+  readonly password: string;
+}
+
+/**
+ * `identity` is who the session is from now on, `username` by default. A client that wants to act for another
+ * (`authorizationId`) is accepted only with exactly that identity.
+ */
+export type PasswordAnswer = { readonly effect: 'accept'; readonly identity?: string } | AuthRefusal;
+
+/** 535 5.7.8 by default; say 454 4.7.0 when it cannot be found out. */
+export interface AuthRefusal {
+  readonly effect: 'refuse';
+  readonly reply?: Reply;
+  readonly close?: boolean;
+}
+
+/** What is stored of a password for SCRAM-SHA-256. RFC 5802 s3. */
+export interface ScramCredentials {
+  readonly salt: Uint8Array;
+  readonly iterations: number;
+  readonly storedKey: Uint8Array;
+  readonly serverKey: Uint8Array;
+  readonly identity?: string;
+}
+
+/** The end of one SASL exchange in which a name was given. */
+export interface AuthOutcome {
+  readonly mechanism: string;
+  readonly username: string;
+  /** `abandoned`: the client broke off, or left, before it proved anything. */
+  readonly result: 'proved' | 'failed' | 'abandoned';
+}
+
+/** Why a connection never became a session. */
+export type TurnedAway = 'too-many-connections' | 'not-a-proxy' | 'bad-proxy-header' | 'tls-failed' | 'stopping';
+
 export interface SmtpServerHooks {
-  /** A refusal is the banner: 554 or 421, and the connection is closed. */
+  /** A refusal is the banner: 554 or 421, and the connection is closed. Asked again after XCLIENT. */
   connect?(session: ServerSession): MaybePromise<Answer>;
   helo?(session: ServerSession, verb: 'EHLO' | 'HELO', domain: string): MaybePromise<Answer>;
   mail?(session: ServerSession, reversePath: ReversePath, params: MailParams): MaybePromise<Answer>;
-  rcpt?(session: ServerSession, forwardPath: ForwardPath): MaybePromise<Answer>;
+  rcpt?(session: ServerSession, forwardPath: ForwardPath, params: RcptParams): MaybePromise<Answer>;
   /** Without this hook content is discarded. */
   data?(session: ServerSession): MaybePromise<DataAnswer>;
   /** After CRLF.CRLF, when the sink has everything and the content had no fault. */
   message?(session: ServerSession, content: { readonly sizeBytes: number }): MaybePromise<Answer>;
+  /** Passwords of PLAIN and LOGIN. Neither is offered without this hook. */
+  authenticate?(session: ServerSession, credentials: PasswordCredentials): MaybePromise<PasswordAnswer>;
+  /**
+   * What SCRAM-SHA-256 needs; not offered without this hook. Undefined when there is no such account: the exchange is
+   * played to its end with a made-up salt, so that names cannot be found out. A refusal ends it at once.
+   */
+  scramCredentials?(session: ServerSession, username: string): MaybePromise<ScramCredentials | AuthRefusal | undefined>;
+  /** Told of every exchange that gave a name. The client hears of the outcome when this has settled. */
+  authenticated?(session: ServerSession, outcome: AuthOutcome): MaybePromise<void>;
   /** A transaction ended that `message` was never asked about (or whose `message` threw). */
   transactionEnded?(session: ServerSession, why: TransactionEnd, reply?: Reply): void;
   /** Always the last call of a session. */
   sessionEnded?(session: ServerSession, reason: string): void;
-}
-
-export interface SmtpServerOptions {
-  /** The name in the banner, in EHLO replies and in the trace. */
-  readonly hostname: string;
-  readonly limits?: Partial<SmtpLimits>;
-  readonly hooks: SmtpServerHooks;
-  /** Told of every throw of a hook or of this library; the session has been given 421 already. */
-  readonly onBug?: (error: unknown, session: ServerSession | undefined) => void;
-}
-
-export interface ListenOptions {
-  readonly host: string;
-  /** 0 takes any free port. */
-  readonly port: number;
-  /** Over the server's limits, for this listener only. */
-  readonly limits?: Partial<SmtpLimits>;
-  /** How often deadlines are looked at, in milliseconds. Default 1000. */
-  readonly tickMs?: number;
-}
-
-export interface SmtpListener {
-  readonly address: string;
-  readonly port: number;
-  /** Stops accepting; 421 to idle sessions; transactions may end within `graceMs`, then connections are cut. */
-  stop(graceMs: number): Promise<void>;
-  /** Gives address and port free at once; sessions go on. Followed by `resume`, `drain` or `stop`. */
-  pause(): void;
-  /** Listens again after `pause`; rejects when the address was taken meanwhile. */
-  resume(): Promise<void>;
-  /** Stops accepting; sessions go on to their own end. Resolves when the last one has ended. */
-  drain(): Promise<void>;
-}
-
-export interface SmtpServer {
-  listen(options: ListenOptions): Promise<SmtpListener>;
-  /** Replaces the server's limits (not those of a listener's own) for sessions that begin from now on. */
-  setLimits(limits: Partial<SmtpLimits>): void;
-  /** Stops every listener as `stop` does. */
-  close(graceMs: number): Promise<void>;
-  readonly connections: number;
+  /** A connection that never became a session; none of the other hooks hears of it. To be quick in a flood. */
+  turnedAway?(client: Endpoint, why: TurnedAway, listener: string): void;
 }

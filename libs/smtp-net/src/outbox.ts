@@ -6,11 +6,16 @@ import { encodeReply } from '#smtp-core';
 import type { Reply } from '#smtp-core';
 
 export class Outbox {
-  readonly #socket: Socket;
+  #socket: Socket;
   #unsent = '';
   #bytes = 0;
 
   constructor(socket: Socket) {
+    this.#socket = socket;
+  }
+
+  /** What comes from now on goes through `socket`. */
+  moveTo(socket: Socket): void {
     this.#socket = socket;
   }
 

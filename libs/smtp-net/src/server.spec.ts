@@ -4,7 +4,7 @@ import { eventually } from '../../../test/support/smtp-peer.js';
 
 describe('deadlines', () => {
   it('a silent client', async () => {
-    const listener = await serve({}, { commandTimeoutMs: 100 });
+    const listener = await serve({}, { commandTimeoutMs: 500 });
     const peer = dial(listener);
     await peer.begin('rcpt');
     expect(await peer.reply()).toBe('421 4.4.2 Timeout');
