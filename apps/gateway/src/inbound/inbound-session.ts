@@ -2,6 +2,7 @@
 import type { Decision, Facts } from '#policy';
 import type { RecordedRecipient } from '#audit';
 import type { ForwardPath } from '#smtp-core';
+import type { ServerSession } from '#smtp-net';
 import type { LivePolicy } from '../policy/policy-holder.js';
 import type { ContentBuffer } from './content-buffer.js';
 
@@ -34,4 +35,14 @@ export interface InboundTransaction {
   /** Forward paths that got 250, as given. */
   readonly accepted: ForwardPath[];
   content: ContentBuffer | undefined;
+}
+
+export function stateOf(session: ServerSession): InboundSession {
+  return session.state as InboundSession;
+}
+
+export function transactionOf(session: ServerSession): InboundTransaction {
+  const transaction = stateOf(session).transaction;
+  if (transaction === undefined) throw new Error('the machine asked about a transaction that was never begun');
+  return transaction;
 }

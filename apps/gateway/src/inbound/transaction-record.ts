@@ -64,3 +64,10 @@ export function transactionEvents(
   }
   return events;
 }
+
+/** The rule behind the outcome: of the first recipient that got mail, or else of the first refused one. */
+export function decidingRule(transaction: InboundTransaction): string {
+  const recipients = transaction.recipients;
+  const decisive = recipients.find((recipient) => recipient.verdict === 'accept') ?? recipients[0];
+  return decisive?.by ?? transaction.decision.by;
+}

@@ -1,0 +1,22 @@
+/** What the answers to the SMTP machine's questions are made with. */
+import type { AuditEvent } from '#audit';
+import type { LivePolicy } from '../policy/policy-holder.js';
+import type { Logger } from '../log.js';
+import type { AcceptMessage } from './accept-message.js';
+import type { MemoryBudget } from './memory-budget.js';
+
+export interface AnswerDependencies {
+  readonly hostname: string;
+  readonly spoolDir: string;
+  readonly inlineContentBytes: number;
+  readonly budget: MemoryBudget;
+  readonly log: Logger;
+  /** Name of the listener a connection came in by; undefined when it is no longer wanted. */
+  readonly listenerOf: (local: { readonly address: string; readonly port: number }) => string | undefined;
+  /** The policy in force, undefined before the first one was loaded. */
+  readonly currentPolicy: () => LivePolicy | undefined;
+  /** Whether the database answers: without audit there is no mail. */
+  readonly canStore: () => boolean;
+  readonly appendAudit: (events: readonly AuditEvent[]) => void;
+  readonly acceptMessage: AcceptMessage;
+}

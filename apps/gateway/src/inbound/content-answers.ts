@@ -1,0 +1,143 @@
+/**
+ * Answers about the content of a message: DATA, and the end of content.
+ *
+ * It decides nothing itself: no room, database away, a loop are refused, all but the loop temporarily.
+ */
+import type { ContentSource } from '#delivery';
+import { receivedHeader } from '#smtp-core';
+import type { Answer, Reply } from '#smtp-core';
+import type { DataAnswer, ServerSession } from '#smtp-net';
+import type { AnswerDependencies } from './answer-dependencies.js';
+import { ContentBuffer, SpoolFailure } from './content-buffer.js';
+import { stateOf, transactionOf, type InboundSession, type InboundTransaction } from './inbound-session.js';
+import { readMessageHeaders } from './message-headers.js';
+import { accepted, noRoom, notNow, replyText, routingLoop } from './replies.js';
+import { decidingRule, transactionEvents, type TransactionEnd } from './transaction-record.js';
+
+/** RFC 5321 s6.3 asks for at least 100 hops to be allowed where loops are counted by Received fields. */
+const MAX_RECEIVED = 100;
+
+export class ContentAnswers {
+  constructor(private readonly use: AnswerDependencies) {}
+
+  data(session: ServerSession): DataAnswer {
+    const inbound = stateOf(session);
+    const transaction = transactionOf(session);
+    if (!this.use.canStore()) return { effect: 'refuse', reply: notNow(transaction.trace) };
+    if (!this.use.budget.hasRoomFor(this.use.inlineContentBytes)) {
+      return { effect: 'refuse', reply: noRoom(transaction.trace) };
+    }
+    transaction.content = new ContentBuffer({
+      id: transaction.id,
+      spoolDir: this.use.spoolDir,
+      inlineLimitBytes: this.use.inlineContentBytes,
+      budget: this.use.budget,
+      traceHeader: this.#traceHeader(session, inbound, transaction),
+    });
+    return { effect: 'accept', sink: transaction.content };
+  }
+
+  async message(session: ServerSession): Promise<Answer> {
+    const inbound = stateOf(session);
+    const transaction = transactionOf(session);
+    const content = transaction.content;
+    if (content === undefined) throw new Error('end of content without content');
+    // The transaction is over, whatever the answer: transactionEnded has nothing left to record.
+    inbound.transaction = undefined;
+    const headers = readMessageHeaders(content.head());
+    const message = {
+      sizeBytes: content.receivedBytes,
+      digest: content.digest(),
+      ...(headers.messageId !== undefined && { messageId: headers.messageId }),
+      ...(headers.from !== undefined && { from: headers.from }),
+      ...(headers.subject !== undefined && { subject: headers.subject }),
+    };
+    if (headers.receivedCount > MAX_RECEIVED) {
+      const reply = routingLoop(transaction.trace);
+      content.abort();
+      this.#record(session, inbound, transaction, {
+        kind: 'transaction.refused',
+        by: 'builtin/loop',
+        reply: replyText(reply),
+        reason: 'loop',
+        message,
+      });
+      return { effect: 'refuse', reply };
+    }
+    return this.#accept(session, transaction, content, message);
+  }
+
+  async #accept(
+    session: ServerSession,
+    transaction: InboundTransaction,
+    content: ContentBuffer,
+    message: NonNullable<TransactionEnd['message']>,
+  ): Promise<Answer> {
+    const inbound = stateOf(session);
+    const refused = await this.#store(session, transaction, content, message);
+    content.release();
+    if (refused === undefined) return { effect: 'accept', reply: accepted(transaction.trace) };
+    this.#record(session, inbound, transaction, {
+      kind: 'transaction.refused',
+      by: 'builtin/not-stored',
+      reply: replyText(refused),
+      reason: 'not-stored',
+      message,
+    });
+    return { effect: 'refuse', reply: refused };
+  }
+
+  /** Commits message and audit; the reply that refuses it when that cannot be done. */
+  async #store(
+    session: ServerSession,
+    transaction: InboundTransaction,
+    content: ContentBuffer,
+    message: NonNullable<TransactionEnd['message']>,
+  ): Promise<Reply | undefined> {
+    let source: ContentSource;
+    try {
+      source = content.isInline ? { kind: 'inline', bytes: content.takeInline() } : await content.finish();
+    } catch (error) {
+      if (!(error instanceof SpoolFailure)) throw error;
+      this.use.log.error({ transaction: transaction.trace, err: error }, 'content not stored, answered 452');
+      content.abort();
+      return noRoom(transaction.trace);
+    }
+    return this.use.acceptMessage.accept({
+      id: transaction.id,
+      trace: transaction.trace,
+      sender: transaction.sender,
+      content: source,
+      sizeBytes: source.kind === 'inline' ? source.bytes.length : source.sizeBytes,
+      body8bit: content.has8bit,
+      policyRevision: transaction.policy.recorded.revision,
+      recipients: transaction.recipients
+        .filter((recipient) => recipient.verdict === 'accept')
+        .map(({ id, address, route }) => ({ id, address, route: route ?? '' })),
+      events: transactionEvents(session, stateOf(session), transaction, {
+        kind: 'transaction.accepted',
+        by: decidingRule(transaction),
+        reply: replyText(accepted(transaction.trace)),
+        message,
+      }),
+    });
+  }
+
+  #traceHeader(session: ServerSession, inbound: InboundSession, transaction: InboundTransaction): Buffer {
+    const only = transaction.accepted.length === 1 ? transaction.accepted[0] : undefined;
+    const field = receivedHeader({
+      helo: session.helo,
+      address: inbound.clientAddress,
+      hostname: this.use.hostname,
+      protocol: session.protocol,
+      id: transaction.trace,
+      atMs: Date.now(),
+      ...(only?.kind === 'mailbox' && { recipient: only.mailbox }),
+    });
+    return Buffer.from(field, 'utf8');
+  }
+
+  #record(session: ServerSession, inbound: InboundSession, transaction: InboundTransaction, end: TransactionEnd): void {
+    this.use.appendAudit(transactionEvents(session, inbound, transaction, end));
+  }
+}
