@@ -213,7 +213,7 @@ const commands = fc.commands(
     fc.tuple(node, fc.boolean()).map((wishes) => new Crash(...wishes)),
     node.map((which) => new Release(which)),
   ],
-  { maxCommands: 40 },
+  { maxCommands: 60, size: 'max' },
 );
 
 test('no recipient is lost, none is leased twice', async () => {
