@@ -32,6 +32,15 @@ export type {
   RevisionToSave,
 } from './policy-store.js';
 export type { QueueInspection, QueueQuery } from './queue-inspection.js';
+export {
+  aboutMail,
+  type DueReview,
+  type HeldMail,
+  type ReviewQuery,
+  type ReviewRequest,
+  type ReviewSettlement,
+  type ReviewStore,
+} from './review-store.js';
 export { isCursor } from './search-windows.js';
 export { fileSecretKeys, newSecretKeyLine, type KeyFileAccess, type SecretKeySource } from './secret-keys.js';
 export {

@@ -23,6 +23,7 @@ import { Partitions } from './partitions.js';
 import { PolicyStore } from './policy-store.js';
 import { QueueInspection } from './queue-inspection.js';
 import { PostgresQueueStore, type QueueStoreOptions } from './queue-store.js';
+import { ReviewStore } from './review-store.js';
 import { noSecretKeys } from './secret-keys.js';
 import { SecretStore } from './secret-store.js';
 import { Watch, type HealthListener, type NotificationHandler } from './watch.js';
@@ -51,6 +52,8 @@ export interface Database {
     verify(options: VerifyOptions): Promise<VerifyReport>;
   };
   readonly queue: QueueStore & Pick<QueueInspection, 'status' | 'entries' | 'stillQueued' | 'committed' | 'retryNow'>;
+  /** Mail that waits for a person. */
+  readonly reviews: ReviewStore;
   readonly policies: PolicyStore;
   readonly lists: ListStore;
   readonly apiKeys: ApiKeyStore;
@@ -122,6 +125,7 @@ function assemble(config: DatabaseConfig, watch: Watch): Database {
       return names;
     },
     ...mailStores(connections, committer, { chains, owner, recovery, makePartitions }),
+    reviews: new ReviewStore({ pool: connections.read, owner }),
     policies: new PolicyStore(connections.read, orm),
     lists,
     apiKeys: new ApiKeyStore(orm),

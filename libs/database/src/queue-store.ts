@@ -7,7 +7,14 @@
  */
 import { randomInt } from 'node:crypto';
 import type { Pool } from 'pg';
-import type { HeaderChange, MessageToStore, QueuedMessage, QueuedRecipient, QueueStore, RecipientOutcome } from '#delivery';
+import type {
+  HeaderChange,
+  MessageToStore,
+  QueuedMessage,
+  QueuedRecipient,
+  QueueStore,
+  RecipientOutcome,
+} from '#delivery';
 import type { AuditEvent } from '#audit';
 import type { AuditChains } from './audit-chain.js';
 import { uuidArray } from './binary-array.js';

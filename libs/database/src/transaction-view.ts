@@ -97,7 +97,7 @@ export async function recipientStories(pool: Pool, rows: readonly EventRow[]): P
     // Transaction by transaction: asked for all at once, a planner without statistics walks the days instead.
     text: `select e.* from unnest($1::uuid[]) as w (id) cross join lateral (
              select t.id, t.transaction_id, t.recipient_id, t.recipient, t.kind, t.data from audit_event t
-             where t.transaction_id = w.id and t.id >= $2 and t.kind like 'delivery.%') e`,
+             where t.transaction_id = w.id and t.id >= $2 and (t.kind like 'delivery.%' or t.kind = 'review.discarded')) e`,
     values: [uuidArray(ids), idFloor(idTimeMs(oldest))],
   });
   return { queue, outcomes: outcomesBy(happened.rows) };
@@ -116,7 +116,7 @@ export async function queueOf(pool: Pool, messageIds: readonly string[]): Promis
 /** The outcomes among `rows`, all events of one transaction: so that its states and its attempts never differ. */
 export function outcomesAmong(rows: readonly EventRow[]): RecipientFacts['outcomes'] {
   const outcomes = rows.flatMap((row): OutcomeRow[] =>
-    row.kind.startsWith('delivery.') && row.transaction_id !== null
+    (row.kind.startsWith('delivery.') || row.kind === 'review.discarded') && row.transaction_id !== null
       ? [{ ...row, transaction_id: row.transaction_id, data: row.data as AttemptRecord }]
       : [],
   );
@@ -143,11 +143,12 @@ function storyOf(
   transaction: { id: string; accepted: boolean },
   facts: RecipientFacts,
 ): RecipientStory {
-  if (recipient.verdict !== 'accept' || !transaction.accepted) return { ...recipient, state: 'refused', attempts: 0 };
+  const ended = endedByVerdict(recipient, transaction.accepted);
+  if (ended !== undefined) return { ...recipient, state: ended, attempts: 0 };
   const queued = facts.queue.get(recipient.id);
   const outcomes =
     facts.outcomes.get(recipient.id) ?? facts.outcomes.get(addressKey(transaction.id, recipient.address)) ?? [];
-  const attempts = outcomes.filter((row) => row.kind !== 'delivery.expired' && row.kind !== 'delivery.lease-lost');
+  const attempts = outcomes.filter((row) => !NO_ATTEMPT.has(row.kind));
   const final = outcomes.findLast((row) => FINAL[row.kind] !== undefined);
   const last = final ?? attempts.at(-1);
   const state = (final === undefined ? undefined : FINAL[final.kind]) ?? waitingState(queued, attempts.at(-1)?.kind);
@@ -155,12 +156,21 @@ function storyOf(
     ...recipient,
     state,
     attempts: attempts.length,
-    ...(last === undefined ? replyOf(queued) : { lastReply: last.data.reply }),
+    ...(last === undefined || last.kind === 'review.discarded' ? replyOf(queued) : { lastReply: last.data.reply }),
     ...(final === undefined && queued?.state === 'queued' ? { nextAttemptAt: queued.next_attempt_at } : {}),
   };
 }
 
+/** Without anything having been queued. */
+function endedByVerdict({ verdict }: RecordedRecipient, accepted: boolean): RecipientState | undefined {
+  if (verdict === 'reject' || verdict === 'defer' || !accepted) return 'refused';
+  return verdict === 'discard' ? 'discarded' : undefined;
+}
+
+const NO_ATTEMPT: ReadonlySet<string> = new Set(['delivery.expired', 'delivery.lease-lost', 'review.discarded']);
+
 const FINAL: Readonly<Record<string, RecipientState>> = {
+  'review.discarded': 'discarded',
   'delivery.succeeded': 'delivered',
   'delivery.failed': 'failed',
   'delivery.expired': 'expired',

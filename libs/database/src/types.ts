@@ -26,6 +26,8 @@ export type RecipientState =
   | 'delivered'
   | 'failed'
   | 'expired'
+  /** By a rule, or by a person or the expiry of a review queue. */
+  | 'discarded'
   /**
    * The gateway that held it died: delivered or not, nobody knows; it is tried again. Also: accepted, but neither in the
    * queue nor finished by an event, which happens only when rows were removed by hand.

@@ -3,6 +3,7 @@
  * group or none. Named, so that a connection parses each once.
  */
 import type { QueryConfig } from 'pg';
+import { recordableJson } from '#audit';
 import type { MessageToStore } from '#delivery';
 import { BLOCK_PARAMETERS, blockInsert, blockValues, type Block } from './audit-chain.js';
 import {
@@ -16,7 +17,7 @@ import {
 } from './audit-rows.js';
 import { boolArray, byteaArray, int4Array, int8Array, textArray, uuidArray } from './binary-array.js';
 
-/** Rows of `message` and `queue` come from $1..$10 and $11..$17; a null owner makes a row due for anybody. */
+/** Rows of `message` and `queue` come from $1..$10 and $11..$19; a null owner makes a row due for anybody. */
 const ACCEPT = `
   with new_message as (
     insert into message (id, sender, size_bytes, body_8bit, policy_revision, content, content_file,
@@ -24,12 +25,16 @@ const ACCEPT = `
     select * from unnest($1::uuid[], $2::text[], $3::int8[], $4::bool[], $5::int4[], $6::bytea[], $7::text[],
       $8::text[], $9::text[], $10::bool[])
   ), new_queue as (
-    insert into queue (message_id, id, address, route, owner, notify, original_recipient, next_attempt_at, accepted_at)
-    select q.*, now(), now()
-    from unnest($11::uuid[], $12::uuid[], $13::text[], $14::text[], $15::int4[], $16::text[], $17::text[]) as q
+    insert into queue (message_id, id, address, route, owner, notify, original_recipient, header_edits, review, state,
+      next_attempt_at, accepted_at)
+    select q.message_id, q.id, q.address, q.route, q.owner, q.notify, q.original_recipient, q.header_edits,
+      q.review::jsonb, case when q.review is null then 'queued' else 'held' end,
+      case when q.review is null then now() else to_timestamp((q.review::jsonb->>'expiresAtMs')::float8 / 1000) end, now()
+    from unnest($11::uuid[], $12::uuid[], $13::text[], $14::text[], $15::int4[], $16::text[], $17::text[], $18::text[],
+      $19::text[]) as q (message_id, id, address, route, owner, notify, original_recipient, header_edits, review)
   )`;
 
-const FIRST_AUDIT = 18;
+const FIRST_AUDIT = 20;
 const ACCEPT_ALONE = `${ACCEPT} select`;
 
 const ACCEPT_AUDITED = `${ACCEPT}, block as (${blockInsert(FIRST_AUDIT + AUDIT_PARAMETERS, FIRST_AUDIT)})
@@ -55,7 +60,11 @@ export interface CommitGroup {
 
 export function acceptStatement({ messages, owner, audit }: CommitGroup): QueryConfig<unknown[]> {
   const recipients = messages.flatMap((message) =>
-    message.recipients.map((recipient) => ({ recipient, messageId: message.id, owner: message.leased ? owner : null })),
+    message.recipients.map((recipient) => ({
+      recipient,
+      messageId: message.id,
+      owner: message.leased && recipient.review === undefined ? owner : null,
+    })),
   );
   return {
     ...(audit === undefined ? { name: 'accept-alone', text: ACCEPT_ALONE } : { name: 'accept', text: ACCEPT_AUDITED }),
@@ -77,6 +86,8 @@ export function acceptStatement({ messages, owner, audit }: CommitGroup): QueryC
       int4Array(recipients.map((row) => row.owner)),
       textArray(recipients.map(({ recipient }) => recipient.notify?.join(',') ?? null)),
       textArray(recipients.map(({ recipient }) => recipient.originalRecipient ?? null)),
+      textArray(recipients.map(({ recipient }) => jsonOrNull(recipient.headerChanges))),
+      textArray(recipients.map(({ recipient }) => jsonOrNull(recipient.review))),
       ...(audit === undefined ? [] : [...auditArrays(audit.rows), ...blockValues(audit.block)]),
     ],
   };
@@ -84,4 +95,8 @@ export function acceptStatement({ messages, owner, audit }: CommitGroup): QueryC
 
 export function appendStatement(rows: readonly AuditRow[], block: Block): QueryConfig<unknown[]> {
   return { name: 'append', text: APPEND, values: [...blockValues(block), ...auditArrays(rows)] };
+}
+
+function jsonOrNull(value: object | undefined): string | null {
+  return value === undefined ? null : recordableJson(value);
 }

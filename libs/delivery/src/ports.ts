@@ -10,7 +10,36 @@ import type { RouteDefinition } from './route.js';
 /** Content of a message: in memory, or a file in the spool. Octets are canonical CRLF, Received line included. */
 export type ContentSource =
   | { readonly kind: 'inline'; readonly bytes: Uint8Array }
-  | { readonly kind: 'spool'; readonly file: string; readonly sizeBytes: number };
+  | {
+      readonly kind: 'spool';
+      readonly file: string;
+      readonly sizeBytes: number;
+      /** Instead of the file's first `fromByte` octets stand these. */
+      readonly edited?: { readonly head: Uint8Array; readonly fromByte: number };
+    };
+
+/** A change to the header of outgoing mail. `set` removes what is there and adds one. */
+export interface HeaderChange {
+  readonly op: 'set' | 'add' | 'remove';
+  readonly name: string;
+  readonly value?: string;
+}
+
+/** Mail that is not attempted until a person, or its expiry, decides. */
+export interface HeldForReview {
+  readonly queue: string;
+  /** Rule that holds it. */
+  readonly rule: string;
+  /** Milliseconds since the epoch. */
+  readonly heldAtMs: number;
+  readonly expiresAtMs: number;
+  /** Its own verdict, where others of the transaction got another answer. */
+  readonly instead?: string;
+  readonly preview: {
+    readonly fields: readonly { readonly name: string; readonly value: string }[];
+    readonly text: string;
+  };
+}
 
 /** What the sender asked of the message as a whole. RFC 3461 s4.3, s4.4; RFC 6531 s3.4. */
 export interface SenderWishes {
@@ -34,6 +63,9 @@ export interface RecipientToStore extends RecipientWishes {
   readonly id: string;
   readonly address: string;
   readonly route: string;
+  readonly headerChanges?: readonly HeaderChange[];
+  /** Present: the recipient is stored as held, leased to nobody. */
+  readonly review?: HeldForReview;
 }
 
 /** A message as it is committed: everything relay needs, and the audit rows that go in the same commit. */
@@ -74,6 +106,10 @@ export interface QueuedMessage extends SenderWishes {
   /** Milliseconds since the epoch when it was accepted; age decides about giving up. */
   readonly acceptedAtMs: number;
   readonly recipients: readonly QueuedRecipient[];
+  /** To be made before it goes out; who reads `content` sees them made already. */
+  readonly headerChanges?: readonly HeaderChange[];
+  /** A reply that a review gave: nothing is attempted, the recipients have failed with it. */
+  readonly refusal?: string;
 }
 
 /** What happened to one recipient in one attempt. `event` is committed with the change of the queue row. */
