@@ -75,6 +75,10 @@ describe('setup', () => {
     expect(statSync(file).mode & 0o777).toBe(0o600);
     expect(statSync(dataDir()).mode & 0o777).toBe(0o700);
     expect(setup.said()).not.toContain(String(done['adminKey']));
+    expect(statSync(join(dataDir(), 'secret-key')).mode & 0o777).toBe(0o600);
+    const secretKey = readFileSync(join(dataDir(), 'secret-key'), 'utf8');
+    expect(await ended(start('setup.js'))).toBe(0);
+    expect(readFileSync(join(dataDir(), 'secret-key'), 'utf8')).toBe(secretKey);
     const [live] = await database.query('select source, author from policy_revision');
     expect(live).toEqual({ source: smallPolicy(), author: 'setup' });
   });
@@ -135,6 +139,13 @@ describe('setup', () => {
     const setup = start('setup.js', { POSTERN_FIRST_POLICY: '/nowhere/policy.yaml' });
     expect(await ended(setup)).toBe(78);
     expect((await messageOf(setup, 'fatal'))['message']).toContain('/nowhere/policy.yaml');
+  });
+
+  test('a key file that was named is never made: a typing mistake would leave every secret unreadable', async () => {
+    const setup = start('setup.js', { POSTERN_SECRET_KEY_FILE: workspace.path('no-such-key') });
+    expect(await ended(setup)).toBe(78);
+    const { message } = await messageOf(setup, 'fatal');
+    expect(message).toContain(`POSTERN_SECRET_KEY_FILE names \`${workspace.path('no-such-key')}\`, which is not there`);
   });
 
   test('a server that is not safe is refused in a sentence', async () => {

@@ -1,7 +1,7 @@
 /** The admin API in this process over a database of its own, on a free port, spoken to over HTTP. */
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { AddressInfo } from 'node:net';
-import { openDatabase, type Database } from '#database';
+import { openDatabase, type Database, type SecretKeySource } from '#database';
 import { createAdminApi } from '../../apps/admin-api/src/create-app.js';
 import { DatabaseAccess } from '../../apps/admin-api/src/database-access.js';
 import { createLogger } from '../../apps/admin-api/src/logger.js';
@@ -79,9 +79,9 @@ export class ApiUnderTest {
     } = parts);
   }
 
-  static async start(): Promise<ApiUnderTest> {
+  static async start(settings: { secretKeys?: SecretKeySource } = {}): Promise<ApiUnderTest> {
     const postgres = await createTestDatabase();
-    const database = await openDatabase({ url: postgres.url });
+    const database = await openDatabase({ url: postgres.url, ...settings });
     const admin = await database.apiKeys.create({ name: 'tester', role: 'admin', actor: 'test' });
     const viewer = await database.apiKeys.create({ name: 'reader', role: 'viewer', actor: 'test' });
     const access = new DatabaseAccess(database);

@@ -26,6 +26,8 @@ import { PoliciesController } from './policies/policies.controller.js';
 import { PoliciesService } from './policies/policies.service.js';
 import { QueueController } from './queue/queue.controller.js';
 import { QueueService } from './queue/queue.service.js';
+import { SecretsController, SecretVerbsController } from './secrets/secrets.controller.js';
+import { SecretsService } from './secrets/secrets.service.js';
 import { ExplanationsService } from './transactions/explanations.service.js';
 import { TransactionsController } from './transactions/transactions.controller.js';
 import { TransactionsService } from './transactions/transactions.service.js';
@@ -59,6 +61,7 @@ export class AdminApiModule {
       ListsService,
       PoliciesService,
       QueueService,
+      SecretsService,
       TransactionsService,
     ];
     const controllers = [
@@ -70,6 +73,8 @@ export class AdminApiModule {
       QueueController,
       GatewaysController,
       AccountsController,
+      SecretsController,
+      SecretVerbsController,
       ApiKeysController,
       AuditController,
     ];

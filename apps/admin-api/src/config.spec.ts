@@ -12,6 +12,8 @@ describe('the environment of the admin API', () => {
         dataDir: '/var/lib/postern',
         host: '127.0.0.1',
         port: 8025,
+        secretKeyFile: '/var/lib/postern/secret-key',
+        secretKeyFileNamed: false,
         logLevel: 'info',
         maxPolicyBytes: 4_194_304,
       },

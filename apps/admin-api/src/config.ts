@@ -1,4 +1,4 @@
-import { isAbsolute } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import { z } from 'zod';
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
@@ -20,6 +20,10 @@ const ENVIRONMENT = z.object({
   POSTERN_DATA_DIR: z
     .string('expected the absolute path of the data directory')
     .refine((path) => isAbsolute(path), 'expected an absolute path'),
+  POSTERN_SECRET_KEY_FILE: z
+    .string()
+    .refine((path) => isAbsolute(path), 'expected an absolute path')
+    .optional(),
   ADMIN_API_HOST: z.string().min(1, 'expected an address to listen on').default('127.0.0.1'),
   ADMIN_API_PORT: wholeNumber(0, 65_535, 'expected a port from 0 (any) to 65535').default(8025),
   ADMIN_LOG_LEVEL: z.enum(LOG_LEVELS, `expected one of ${LOG_LEVELS.join(', ')}`).default('info'),
@@ -31,6 +35,9 @@ const ENVIRONMENT = z.object({
 export interface AdminApiConfig {
   readonly databaseUrl: string;
   readonly dataDir: string;
+  readonly secretKeyFile: string;
+  /** Whether it was named: then it must be there, and is not made. */
+  readonly secretKeyFileNamed: boolean;
   readonly host: string;
   readonly port: number;
   readonly logLevel: (typeof LOG_LEVELS)[number];
@@ -57,6 +64,8 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   const config: AdminApiConfig = {
     databaseUrl: env.DATABASE_URL,
     dataDir: env.POSTERN_DATA_DIR,
+    secretKeyFile: env.POSTERN_SECRET_KEY_FILE ?? join(env.POSTERN_DATA_DIR, 'secret-key'),
+    secretKeyFileNamed: env.POSTERN_SECRET_KEY_FILE !== undefined,
     host: env.ADMIN_API_HOST,
     port: env.ADMIN_API_PORT,
     logLevel: env.ADMIN_LOG_LEVEL,
@@ -70,6 +79,10 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
 const MEANINGS: Readonly<Record<keyof typeof ENVIRONMENT.shape, readonly [fallback: string, meaning: string]>> = {
   DATABASE_URL: ['set by `npm start`', 'PostgreSQL, 15 or newer'],
   POSTERN_DATA_DIR: ['set by `npm start`', 'absolute path of the data directory'],
+  POSTERN_SECRET_KEY_FILE: [
+    '`secret-key` in the data directory',
+    'absolute path of the key that secrets are sealed with',
+  ],
   ADMIN_API_HOST: ['`127.0.0.1`', 'address to listen on'],
   ADMIN_API_PORT: ['`8025`', 'port; 0 = any free one'],
   ADMIN_LOG_LEVEL: ['`info`', `one of ${LOG_LEVELS.map((level) => `\`${level}\``).join(', ')}`],

@@ -1,6 +1,12 @@
+import { readFile, stat } from 'node:fs/promises';
 import { setTimeout as wait } from 'node:timers/promises';
-import { openDatabase, OperationalError, type Database } from '#database';
+import { fileSecretKeys, openDatabase, OperationalError, type Database } from '#database';
 import type { Logger } from 'pino';
+
+export interface DatabasePlace {
+  readonly databaseUrl: string;
+  readonly secretKeyFile: string;
+}
 
 const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 5_000;
@@ -19,10 +25,14 @@ export class DatabaseAccess {
   }
 
   /** Resolves when the database is open; rejects when trying again would not help, or on `signal`. */
-  async open(url: string, logger: Logger, signal: AbortSignal): Promise<void> {
+  async open({ databaseUrl, secretKeyFile }: DatabasePlace, logger: Logger, signal: AbortSignal): Promise<void> {
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
       try {
-        this.opened = await openDatabase({ url, applicationName: 'postern-admin-api' });
+        this.opened = await openDatabase({
+          url: databaseUrl,
+          applicationName: 'postern-admin-api',
+          secretKeys: fileSecretKeys(secretKeyFile, { readFile, stat }),
+        });
         return;
       } catch (error) {
         if (!(error instanceof OperationalError) || !error.retryable) throw error;

@@ -1,7 +1,8 @@
-import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, open, rename, stat } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ApiKey, Database } from '#database';
+import { writePrivate } from './private-file.js';
 
 const ACTOR = 'setup';
 
@@ -27,7 +28,7 @@ export async function ensureAdminKey(database: Database, dataDir: string): Promi
   if (!nobody && own.length > 0 && lost.length === 0) return { created: undefined, file };
   const { key, secret } = await database.apiKeys.create({ name, role: 'admin', actor: ACTOR });
   try {
-    await writePrivate(dataDir, file, `${secret}\n`);
+    await writePrivate(file, `${secret}\n`);
   } catch (error) {
     await database.apiKeys.revoke(key.id, ACTOR);
     throw error;
@@ -50,18 +51,4 @@ async function exists(file: string): Promise<boolean> {
     () => true,
     () => false,
   );
-}
-
-/** Whole or not at all, and never readable by others, not even for a moment. */
-async function writePrivate(directory: string, file: string, text: string): Promise<void> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
-  const draft = `${file}.${randomBytes(6).toString('hex')}`;
-  const handle = await open(draft, 'wx', 0o600);
-  try {
-    await handle.writeFile(text);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await rename(draft, file);
 }

@@ -68,7 +68,7 @@ async function openDatabase(
   logger: Logger,
 ): Promise<void> {
   try {
-    await database.open(config.databaseUrl, logger, signal);
+    await database.open(config, logger, signal);
   } catch (error) {
     if (signal.aborted) return;
     if (error instanceof OperationalError || error instanceof TypeError) await endAsMisconfigured(error.message);

@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import { readConfig, type AdminApiConfig } from './config.js';
 import { DatabaseAccess } from './database-access.js';
 import { ensureAdminKey } from './first-admin-key.js';
+import { ensureSecretKey, SecretKeyMissing } from './first-secret-key.js';
 import { ensurePolicy, PolicyFileRefused, publishPolicyFile } from './first-policy.js';
 import { createLogger } from './logger.js';
 import { endAsMisconfigured, tellSupervisor } from './process-messages.js';
@@ -26,7 +27,7 @@ async function main(): Promise<void> {
     const { created, file } = await setUp(access.current, read.config);
     await tellSupervisor({ kind: 'done', ...(created !== undefined && { adminKey: created }), adminKeyFile: file });
   } catch (error) {
-    if (error instanceof PolicyFileRefused || error instanceof OperationalError || error instanceof TypeError) {
+    if (isSentence(error)) {
       await endAsMisconfigured(error.message);
     }
     throw error;
@@ -35,10 +36,16 @@ async function main(): Promise<void> {
   }
 }
 
+/** Told as it is; anything else is a bug and keeps its stack. */
+function isSentence(error: unknown): error is Error {
+  const kinds = [PolicyFileRefused, SecretKeyMissing, OperationalError, TypeError];
+  return kinds.some((kind) => error instanceof kind);
+}
+
 async function openDatabase(access: DatabaseAccess, config: AdminApiConfig, logger: Logger): Promise<void> {
   const deadline = AbortSignal.timeout(DATABASE_DEADLINE_MS);
   try {
-    await access.open(config.databaseUrl, logger, deadline);
+    await access.open(config, logger, deadline);
   } catch (error) {
     if (!deadline.aborted) throw error;
     await endAsMisconfigured(`the database cannot be reached; DATABASE_URL must name a PostgreSQL server that runs`);
@@ -49,6 +56,7 @@ async function setUp(
   database: Database,
   config: AdminApiConfig,
 ): Promise<{ created: string | undefined; file: string }> {
+  await ensureSecretKey(config);
   await database.migrate();
   const readText = (file: string): Promise<string> => readFile(file, 'utf8');
   if (config.publishPolicyFile === undefined) {

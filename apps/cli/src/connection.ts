@@ -30,9 +30,7 @@ const START_IT = 'start it with `npm start`, or name another with POSTERN_API an
  */
 export function findConnection(sources: ConnectionSources): Connection {
   const { environment } = sources;
-  const dataDir = resolve(
-    sources.dataDir ?? environment['POSTERN_DATA_DIR'] ?? join(projectDir(sources.programDir), 'data'),
-  );
+  const dataDir = findDataDir(sources);
   const named = sources.api ?? environment['POSTERN_API'];
   const run = readRunFile(dataDir);
   const api = apiAddress(named ?? runText(run?.api, dataDir));
@@ -44,6 +42,11 @@ export function findConnection(sources: ConnectionSources): Connection {
     throw new CommandError(EXIT.usage, `no key for ${api.origin}: set POSTERN_API_KEY or give --key-file`);
   }
   return { api, key: readKey(typeof run?.adminKeyFile === 'string' ? run.adminKeyFile : join(dataDir, 'admin-key')) };
+}
+
+/** The data directory of the installation here, whether it runs or not. */
+export function findDataDir({ dataDir, environment, programDir }: ConnectionSources): string {
+  return resolve(dataDir ?? environment['POSTERN_DATA_DIR'] ?? join(projectDir(programDir), 'data'));
 }
 
 function projectDir(programDir: string): string {

@@ -5,6 +5,7 @@ import { gatewayCommands, keyCommands, queueCommands } from './commands/operatio
 import { listCommands } from './commands/lists.js';
 import { offlinePolicyCommands } from './commands/policy-offline.js';
 import { policyCommands } from './commands/policy.js';
+import { secretCommands } from './commands/secrets.js';
 import { transactionCommands } from './commands/transactions.js';
 import type { CommandContext } from './context.js';
 import type { Terminal } from './terminal.js';
@@ -58,6 +59,7 @@ export function createProgram(
   gatewayCommands(program, context);
   keyCommands(program, context);
   accountCommands(program, context);
+  secretCommands(program, context);
   auditCommands(program, context);
   return program;
 }

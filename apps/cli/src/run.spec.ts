@@ -41,7 +41,15 @@ const never = (): never => {
   throw new Error('no command is run here');
 };
 const program = createProgram(
-  () => ({ terminal: recorder(), json: () => false, api: never, read: never, secret: never, write: never }),
+  () => ({
+    terminal: recorder(),
+    json: () => false,
+    api: never,
+    read: never,
+    secret: never,
+    secretKeyFile: never,
+    write: never,
+  }),
   recorder(),
 );
 const COMMANDS = commandsOf(program);

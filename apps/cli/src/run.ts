@@ -1,7 +1,8 @@
 import { readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { CommanderError } from 'commander';
 import { ApiClient } from './api-client.js';
-import { findConnection } from './connection.js';
+import { findConnection, findDataDir } from './connection.js';
 import type { CommandContext } from './context.js';
 import { CommandError, EXIT, type ExitCode } from './failure.js';
 import { createProgram, type GlobalOptions } from './program.js';
@@ -44,6 +45,9 @@ function contextFor(invocation: Invocation, options: () => GlobalOptions): Comma
     api: () => (client ??= new ApiClient(findConnection({ ...options(), ...invocation }))),
     read: readInput,
     secret: readSecret,
+    secretKeyFile: () =>
+      invocation.environment['POSTERN_SECRET_KEY_FILE'] ??
+      join(findDataDir({ ...options(), ...invocation }), 'secret-key'),
     write: replaceFile,
   };
 }

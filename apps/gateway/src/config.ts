@@ -4,7 +4,7 @@
  * Mail decisions live in the policy, not here. A message names the variable and what was expected, never its value.
  */
 import { hostname } from 'node:os';
-import { isAbsolute } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import { z } from 'zod';
 
 const MEBIBYTE = 1024 * 1024;
@@ -27,6 +27,7 @@ const integer = (from: number, to: number): z.ZodType<number> =>
 const ENVIRONMENT = z.object({
   DATABASE_URL: z.string().regex(/^postgres(ql)?:\/\//, 'expected `postgresql://user@host/database`'),
   POSTERN_DATA_DIR: z.string().refine(isAbsolute, 'expected an absolute path'),
+  POSTERN_SECRET_KEY_FILE: z.string().refine(isAbsolute, 'expected an absolute path').optional(),
   GATEWAY_HOSTNAME: hostName.default(defaultHostName),
   GATEWAY_NODE_NAME: z
     .string()
@@ -51,6 +52,7 @@ const ENVIRONMENT = z.object({
 export interface GatewayConfig {
   readonly databaseUrl: string;
   readonly dataDir: string;
+  readonly secretKeyFile: string;
   readonly hostname: string;
   readonly nodeName: string;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
@@ -80,6 +82,7 @@ export function readGatewayConfig(environment: Readonly<Record<string, string | 
     config: Object.freeze({
       databaseUrl: values.DATABASE_URL,
       dataDir: values.POSTERN_DATA_DIR,
+      secretKeyFile: values.POSTERN_SECRET_KEY_FILE ?? join(values.POSTERN_DATA_DIR, 'secret-key'),
       hostname: values.GATEWAY_HOSTNAME.toLowerCase(),
       nodeName: values.GATEWAY_NODE_NAME,
       logLevel: values.GATEWAY_LOG_LEVEL,
@@ -94,6 +97,10 @@ export function readGatewayConfig(environment: Readonly<Record<string, string | 
 const MEANINGS: Readonly<Record<keyof typeof ENVIRONMENT.shape, readonly [fallback: string, meaning: string]>> = {
   DATABASE_URL: ['set by `npm start`', 'PostgreSQL, 15 or newer'],
   POSTERN_DATA_DIR: ['set by `npm start`', 'absolute path of the data directory'],
+  POSTERN_SECRET_KEY_FILE: [
+    '`secret-key` in the data directory',
+    'absolute path of the key that secrets are sealed with',
+  ],
   GATEWAY_HOSTNAME: ['name of the machine', 'name in the greeting, in EHLO and in `Received`'],
   GATEWAY_NODE_NAME: ['set by `npm start`', 'name of this gateway among those that share the database'],
   GATEWAY_LOG_LEVEL: ['`info`', '`debug`, `info`, `warn`, `error` or `silent`'],

@@ -1,7 +1,8 @@
 /** The wiring: every `new` with arguments is here. Nest owns the order of starting and stopping through `Gateway`. */
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Module, type DynamicModule, type FactoryProvider } from '@nestjs/common';
-import { newId, openDatabase, OperationalError, type Database } from '#database';
+import { fileSecretKeys, newId, openDatabase, OperationalError, type Database } from '#database';
 import { createSmtpServer, type SmtpServer } from '#smtp-net';
 import { AuditIntake } from './audit-intake.js';
 import type { GatewayConfig } from './config.js';
@@ -59,7 +60,11 @@ const OPEN_AGAIN_MS = 1_000;
 async function openPatiently(config: GatewayConfig, log: Logger): Promise<Database> {
   for (;;) {
     try {
-      return await openDatabase({ url: config.databaseUrl, applicationName: 'postern gateway' });
+      return await openDatabase({
+        url: config.databaseUrl,
+        applicationName: 'postern gateway',
+        secretKeys: fileSecretKeys(config.secretKeyFile, { readFile, stat }),
+      });
     } catch (error) {
       if (!(error instanceof OperationalError) || !error.retryable) throw error;
       log.error({ err: error }, 'database not usable yet, trying again');

@@ -26,10 +26,10 @@ import type { Request, Response } from 'express';
 import { RequiresRole } from '../auth/roles.js';
 import { ApiChangeHeaders, ApiReasonHeader, ETAG_HEADER } from '../http/change-headers.js';
 import { BasedChange, NewChange, type Change, type ConditionalChange } from '../http/change.decorator.js';
-import { entityTag } from '../http/conditional.js';
 import { linkNext } from '../http/page.js';
 import { PageQuery } from '../http/page.dto.js';
 import { ApiProblems } from '../http/problem.dto.js';
+import { tagged } from '../http/shown.js';
 import {
   AccountDto,
   AccountPageDto,
@@ -39,7 +39,7 @@ import {
   NewAccountRequest,
   PasswordRequest,
 } from './account.dto.js';
-import { AccountsService, type Shown } from './accounts.service.js';
+import { AccountsService } from './accounts.service.js';
 
 const BODY_PROBLEMS = ['malformed-body', 'body-too-large', 'unsupported-media-type', 'value-refused'] as const;
 const CHANGE_PROBLEMS = ['not-found', 'precondition-failed', 'precondition-required'] as const;
@@ -136,9 +136,4 @@ export class AccountsController {
   remove(@Param() path: AccountPath, @BasedChange() change: ConditionalChange): Promise<void> {
     return this.accounts.remove(path.account, change);
   }
-}
-
-function tagged<Dto>(response: Response, { body, state }: Shown<Dto>): Shown<Dto>['body'] {
-  response.setHeader('ETag', entityTag(state));
-  return body;
 }

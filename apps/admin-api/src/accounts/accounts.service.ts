@@ -15,6 +15,7 @@ import type { Fields } from '../http/fields.js';
 import { readCursor, writeCursor } from '../http/page.js';
 import type { PageQuery } from '../http/page.dto.js';
 import { Problem } from '../http/problem.js';
+import type { Shown } from '../http/shown.js';
 import { futureTime } from '../lists/lists.service.js';
 import type {
   AccountDto,
@@ -23,12 +24,6 @@ import type {
   AccountWithPasswordDto,
   NewAccountRequest,
 } from './account.dto.js';
-
-/** A body, and the state it shows: the entity tag. */
-export interface Shown<Dto> {
-  readonly body: Fields<Dto>;
-  readonly state: string;
-}
 
 /** Accounts that SMTP clients sign in with. */
 @Injectable()
