@@ -128,6 +128,7 @@ export class Connection implements ServerSession, WireOwner {
   }
 
   onEnd(): void {
+    this.#answerer.greetNow();
     this.#receive({ kind: 'eof' });
   }
 

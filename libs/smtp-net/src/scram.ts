@@ -71,10 +71,11 @@ export class ScramExchange {
   readonly #nonce: string;
   readonly #serverFirst: string;
 
-  constructor(start: ScramStart, credentials: ScramCredentials) {
+  /** `serverNonce` is random unless a test vector wants another. */
+  constructor(start: ScramStart, credentials: ScramCredentials, serverNonce = newNonce()) {
     this.#start = start;
     this.#credentials = credentials;
-    this.#nonce = start.clientNonce + randomBytes(NONCE_BYTES).toString('base64');
+    this.#nonce = start.clientNonce + serverNonce;
     const salt = Buffer.from(credentials.salt).toString('base64');
     this.#serverFirst = `r=${this.#nonce},s=${salt},i=${String(credentials.iterations)}`;
   }
@@ -106,6 +107,10 @@ export class ScramExchange {
     const computed = createHash('sha256').update(clientKey).digest();
     return proof.length === HASH_BYTES && storedKey.length === HASH_BYTES && timingSafeEqual(computed, storedKey);
   }
+}
+
+function newNonce(): string {
+  return randomBytes(NONCE_BYTES).toString('base64');
 }
 
 function hmac(key: Uint8Array, text: string): Buffer {
