@@ -6,6 +6,7 @@
  * leaves behind comes back through its lease. Delivery is at least once: a next hop that accepted just before a crash
  * gets the message again.
  */
+import type { Reply } from '#smtp-core';
 import { AttemptReporter } from './attempt-report.js';
 import { ConnectionBudget } from './connection-budget.js';
 import { FileDestination } from './file-destination.js';
@@ -26,6 +27,7 @@ import type {
 } from './ports.js';
 import { QueuePoller } from './queue-poller.js';
 import { outcomeOf } from './attempt-outcome.js';
+import type { AttemptAnswer } from './attempt-outcome.js';
 import { SmtpDestination } from './smtp-destination.js';
 
 export interface RelayOptions {
@@ -177,12 +179,14 @@ export class RelayWorker {
 
   #place(destined: DestinedJob): void {
     const { definition, job, key } = destined;
+    const { refusal } = job.message;
+    if (refusal !== undefined) {
+      this.#settle(job, { stage: 'policy', reply: refusalReply(refusal) });
+      return;
+    }
     if (definition === undefined) {
       const fault = { enhanced: '4.3.5', message: `no route is named ${job.route.name}`, progress: 'none' as const };
-      const outcome = outcomeOf({ stage: 'policy', fault });
-      const results = job.recipients.map((recipient) => ({ recipient, stage: 'policy' as const, outcome }));
-      this.#reporter.report(job, { host: '', startedAtMs: this.#ports.environment.clock.nowMs() }, results);
-      this.#ended(job);
+      this.#settle(job, { stage: 'policy', fault });
       return;
     }
     let destination = this.#destinations.get(key);
@@ -191,6 +195,14 @@ export class RelayWorker {
     }
     destination ??= this.#open(destined);
     destination.add(job);
+  }
+
+  /** Decided without a destination: one answer for all of the job. */
+  #settle(job: Job, answer: AttemptAnswer): void {
+    const outcome = outcomeOf(answer);
+    const results = job.recipients.map((recipient) => ({ recipient, stage: 'policy' as const, outcome }));
+    this.#reporter.report(job, { host: '', startedAtMs: this.#ports.environment.clock.nowMs() }, results);
+    this.#ended(job);
   }
 
   /** The policy changed the route: what waits follows the new definition, what is in flight ends by the old one. */
@@ -251,4 +263,10 @@ export class RelayWorker {
       }
     }
   }
+}
+
+/** `550 5.7.1 Text`, as a review wrote it. */
+function refusalReply(text: string): Reply {
+  const [, code = '550', enhanced = '5.7.1', words = text] = /^(5\d\d) (5\.\d{1,3}\.\d{1,3}) (.*)$/.exec(text) ?? [];
+  return { code: Number(code), enhanced, lines: [words] };
 }

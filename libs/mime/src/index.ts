@@ -12,4 +12,5 @@ export type { HeaderBlock, HeaderField } from './fields.js';
 export { MIME_LIMITS, type MimeFault, type MimeLimits } from './limits.js';
 export { readMailboxes, type Mailboxes } from './mailboxes.js';
 export { previewOf, type Preview } from './preview.js';
+export { rewriteHeader, type FieldChange } from './rewrite-header.js';
 export { StructureScanner, type ScanReport } from './structure-scanner.js';

@@ -9,6 +9,7 @@ import type { ContentSource, MessageToStore, QueuedMessage } from '#delivery';
 import { OperationalError } from '#database';
 import type { Reply } from '#smtp-core';
 import type { Logger } from '../log.js';
+import { withHeaderChanges } from '../relay/header-changes.js';
 import { noRoom, notNow } from './replies.js';
 
 export interface MessageStore {
@@ -46,7 +47,7 @@ export class AcceptMessage {
   /** Undefined after COMMIT; otherwise the reply that refuses the message for now. */
   async accept(request: AcceptRequest): Promise<Reply | undefined> {
     const { trace, ...message } = request;
-    const leased = this.firstAttempt.hasRoom(request.sizeBytes);
+    const leased = this.firstAttempt.hasRoom(request.sizeBytes) && !needsItsFile(request);
     try {
       await this.store.accept({ ...message, leased });
     } catch (error) {
@@ -60,18 +61,21 @@ export class AcceptMessage {
     return undefined;
   }
 
-  /** One queued message per route: a worker's claim never mixes routes either. */
+  /** One queued message per route and header: a worker's claim never mixes them either. */
   #offer(request: AcceptRequest): void {
     const acceptedAtMs = Date.now();
     const content = this.readable(request.content);
-    const byRoute = new Map<string, AcceptRequest['recipients'][number][]>();
+    const groups = new Map<string, AcceptRequest['recipients'][number][]>();
     for (const recipient of request.recipients) {
-      const group = byRoute.get(recipient.route);
-      if (group === undefined) byRoute.set(recipient.route, [recipient]);
+      if (recipient.review !== undefined) continue;
+      const changes = recipient.headerChanges;
+      const key = changes === undefined ? recipient.route : `${recipient.route} ${JSON.stringify(changes)}`;
+      const group = groups.get(key);
+      if (group === undefined) groups.set(key, [recipient]);
       else group.push(recipient);
     }
-    for (const recipients of byRoute.values()) {
-      this.firstAttempt.offer({
+    for (const recipients of groups.values()) {
+      const message = {
         id: request.id,
         sender: request.sender,
         content,
@@ -79,8 +83,21 @@ export class AcceptMessage {
         body8bit: request.body8bit,
         policyRevision: request.policyRevision,
         acceptedAtMs,
-        recipients: recipients.map(({ id, address, route }) => ({ id, address, route, attempts: 0 })),
-      });
+        recipients: recipients.map(({ id, address, route, notify, originalRecipient }) => ({
+          id,
+          address,
+          route,
+          attempts: 0,
+          ...(notify !== undefined && { notify }),
+          ...(originalRecipient !== undefined && { originalRecipient }),
+        })),
+      };
+      this.firstAttempt.offer(withHeaderChanges(message, recipients[0]?.headerChanges));
     }
   }
+}
+
+/** The header of spooled content is changed where it is read again: when the queue is polled. */
+function needsItsFile({ content, recipients }: AcceptRequest): boolean {
+  return content.kind === 'spool' && recipients.some(({ headerChanges }) => headerChanges !== undefined);
 }

@@ -4,14 +4,17 @@
  * It decides nothing itself: no room, database away, a loop are refused, all but the loop temporarily.
  */
 import type { ContentSource } from '#delivery';
+import { StructureScanner } from '#mime';
 import { receivedHeader } from '#smtp-core';
 import type { Answer, Reply } from '#smtp-core';
 import type { DataAnswer, ServerSession } from '#smtp-net';
 import type { AnswerDependencies } from './answer-dependencies.js';
 import { ContentBuffer, SpoolFailure } from './content-buffer.js';
+import { contentFacts } from './content-facts.js';
+import { judgeContent, recipientsToStore } from './content-judgement.js';
 import { stateOf, transactionOf, type InboundSession, type InboundTransaction } from './inbound-session.js';
 import { readMessageHeaders } from './message-headers.js';
-import { accepted, noRoom, notNow, replyText, routingLoop } from './replies.js';
+import { accepted, noRoom, notNow, refusal, replyText, routingLoop } from './replies.js';
 import { decidingRule, transactionEvents, type TransactionEnd } from './transaction-record.js';
 
 /** RFC 5321 s6.3 asks for at least 100 hops to be allowed where loops are counted by Received fields. */
@@ -27,12 +30,16 @@ export class ContentAnswers {
     if (!this.use.budget.hasRoomFor(this.use.inlineContentBytes)) {
       return { effect: 'refuse', reply: noRoom(transaction.trace) };
     }
+    const { contentFacts: wanted } = transaction.policy.snapshot.policy;
+    transaction.scanner =
+      wanted === undefined ? undefined : new StructureScanner({ structure: asksAttachments(wanted) });
     transaction.content = new ContentBuffer({
       id: transaction.id,
       spoolDir: this.use.spoolDir,
       inlineLimitBytes: this.use.inlineContentBytes,
       budget: this.use.budget,
       traceHeader: this.#traceHeader(session, inbound, transaction),
+      ...(transaction.scanner !== undefined && { observer: transaction.scanner }),
     });
     return { effect: 'accept', sink: transaction.content };
   }
@@ -64,7 +71,19 @@ export class ContentAnswers {
       });
       return { effect: 'refuse', reply };
     }
-    return this.#accept(session, transaction, content, message);
+    const refused = judged(transaction, content);
+    if (refused === undefined) return this.#accept(session, transaction, content, message);
+    content.abort();
+    const { by, reply } = refused;
+    const end = {
+      kind: 'transaction.refused' as const,
+      by,
+      reply: replyText(reply),
+      reason: 'content-judged',
+      message,
+    };
+    this.#record(session, inbound, transaction, end);
+    return { effect: 'refuse', reply };
   }
 
   async #accept(
@@ -75,6 +94,7 @@ export class ContentAnswers {
   ): Promise<Answer> {
     const inbound = stateOf(session);
     const refused = await this.#store(session, transaction, content, message);
+    if (transaction.recipients.every(({ verdict }) => verdict !== 'accept' && verdict !== 'hold')) content.abort();
     content.release();
     if (refused === undefined) return { effect: 'accept', reply: accepted(transaction.trace) };
     this.#record(session, inbound, transaction, {
@@ -94,9 +114,12 @@ export class ContentAnswers {
     content: ContentBuffer,
     message: NonNullable<TransactionEnd['message']>,
   ): Promise<Reply | undefined> {
+    const recipients = recipientsToStore(transaction, () => content.head());
     let source: ContentSource;
     try {
-      source = content.isInline ? { kind: 'inline', bytes: content.takeInline() } : await content.finish();
+      // Discarded for everybody: the record is committed, the content goes.
+      if (recipients.length === 0) source = NOTHING;
+      else source = content.isInline ? { kind: 'inline', bytes: content.takeInline() } : await content.finish();
     } catch (error) {
       if (!(error instanceof SpoolFailure)) throw error;
       this.use.log.error({ transaction: transaction.trace, err: error }, 'content not stored, answered 452');
@@ -111,9 +134,7 @@ export class ContentAnswers {
       sizeBytes: source.kind === 'inline' ? source.bytes.length : source.sizeBytes,
       body8bit: content.has8bit,
       policyRevision: transaction.policy.recorded.revision,
-      recipients: transaction.recipients
-        .filter((recipient) => recipient.verdict === 'accept')
-        .map(({ id, address, route }) => ({ id, address, route: route ?? '' })),
+      recipients,
       events: transactionEvents(session, stateOf(session), transaction, {
         kind: 'transaction.accepted',
         by: decidingRule(transaction),
@@ -140,4 +161,23 @@ export class ContentAnswers {
   #record(session: ServerSession, inbound: InboundSession, transaction: InboundTransaction, end: TransactionEnd): void {
     this.use.appendAudit(transactionEvents(session, inbound, transaction, end));
   }
+}
+
+const NOTHING: ContentSource = { kind: 'inline', bytes: new Uint8Array() };
+
+function asksAttachments(wanted: ReadonlySet<string>): boolean {
+  return [...wanted].some((name) => name.startsWith('attachment.'));
+}
+
+/** What message rules refuse; undefined when they do not, or when there are none. */
+function judged(
+  transaction: InboundTransaction,
+  content: ContentBuffer,
+): { readonly by: string; readonly reply: Reply } | undefined {
+  const { contentFacts: wanted } = transaction.policy.snapshot.policy;
+  const { scanner } = transaction;
+  if (wanted === undefined || scanner === undefined) return undefined;
+  const facts = contentFacts(wanted, { report: scanner.report(), sizeBytes: content.receivedBytes });
+  const refused = judgeContent(transaction, facts);
+  return refused === undefined ? undefined : { by: refused.by, reply: refusal(refused, transaction.trace) };
 }

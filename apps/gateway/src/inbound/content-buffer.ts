@@ -22,6 +22,8 @@ export interface ContentBufferOptions {
   readonly budget: MemoryBudget;
   /** Trace header put in front of what the client sends; not part of `digest` and `receivedBytes`. */
   readonly traceHeader: Buffer;
+  /** Sees what the client sends, without the trace header; keeps nothing of it. */
+  readonly observer?: { write(chunk: Uint8Array): void };
 }
 
 /** Collected before a write to the spool, so that small reads do not become small writes. */
@@ -63,6 +65,7 @@ export class ContentBuffer implements ContentSink {
   write(chunk: Uint8Array): void | Promise<void> {
     const copy = Buffer.from(chunk);
     this.#receivedBytes += copy.length;
+    this.#options.observer?.write(copy);
     // The client is still sending: what cannot be stored is let go, and `finish` says so.
     if (this.#failure !== undefined) return undefined;
     this.#hash.update(copy);

@@ -1,7 +1,7 @@
 /** Answers about a transaction before its content: MAIL FROM and RCPT TO, and its end when it got no further. */
 import { newId } from '#database';
 import { traceOf } from '#audit';
-import { judgeMail, judgeRecipient, type Facts, type RecipientDecision } from '#policy';
+import { ClassKeeper, judgeMail, judgeRecipient, type Facts, type RecipientDecision } from '#policy';
 import { printMailbox } from '#smtp-core';
 import type { Answer, ForwardPath, MailParams, Reply, ReversePath, TransactionEnd as EndReason } from '#smtp-core';
 import type { ServerSession } from '#smtp-net';
@@ -41,8 +41,11 @@ export class EnvelopeAnswers {
       facts,
       decision,
       recipients: [],
+      decisions: [],
+      classes: undefined,
       accepted: [],
       content: undefined,
+      scanner: undefined,
     };
     if (decision.verdict === 'accept' || decision.answer === 'at-rcpt') {
       inbound.transaction = transaction;
@@ -64,14 +67,11 @@ export class EnvelopeAnswers {
     const transaction = transactionOf(session);
     const recipient = forwardPath.kind === 'postmaster' ? 'postmaster' : printMailbox(forwardPath.mailbox);
     const own: Facts = { recipient, recipients: transaction.recipients.length + 1 };
-    const decision = judgeRecipient(
-      transaction.policy.snapshot,
-      { ...transaction.facts, ...own },
-      transaction.decision,
-    );
+    const decision = decideRecipient(transaction, own);
     const refused = decision.verdict === 'accept' ? undefined : refusal(decision, transaction.trace);
     const reply = refused ?? RECIPIENT_OK;
     transaction.recipients.push(recordRecipient(decision, own, reply));
+    transaction.decisions.push(decision);
     if (refused === undefined) transaction.accepted.push(forwardPath);
     return refused === undefined ? { effect: 'accept', reply } : { effect: 'refuse', reply: refused };
   }
@@ -90,6 +90,15 @@ export class EnvelopeAnswers {
 
 const RECIPIENT_OK: Reply = { code: 250, enhanced: '2.1.5', lines: ['Recipient OK'] };
 
+function decideRecipient(transaction: InboundTransaction, own: Facts): RecipientDecision {
+  const { snapshot } = transaction.policy;
+  const facts = { ...transaction.facts, ...own };
+  const decision = judgeRecipient(snapshot, facts, transaction.decision);
+  if (snapshot.policy.mixedVerdicts !== 'split') return decision;
+  transaction.classes ??= new ClassKeeper(snapshot);
+  return transaction.classes.admit(facts, decision);
+}
+
 function recordRecipient(
   decision: RecipientDecision,
   facts: Facts,
@@ -103,6 +112,7 @@ function recordRecipient(
     by: decision.by,
     reply: replyText(reply),
     ...(decision.route !== undefined && { route: decision.route }),
+    ...(decision.tags.length > 0 && { tags: decision.tags }),
     facts,
   };
 }

@@ -1,5 +1,6 @@
 /** What the gateway remembers of one SMTP session, in the slot that the session keeps for it. */
-import type { Decision, Facts } from '#policy';
+import type { StructureScanner } from '#mime';
+import type { ClassKeeper, Decision, Facts, RecipientDecision } from '#policy';
 import type { RecordedRecipient } from '#audit';
 import type { ForwardPath } from '#smtp-core';
 import type { ServerSession } from '#smtp-net';
@@ -28,13 +29,20 @@ export interface InboundTransaction {
   readonly policy: LivePolicy;
   readonly sender: string;
   readonly parameters: { readonly sizeBytes?: number; readonly body?: '7BIT' | '8BITMIME' };
-  readonly facts: Facts;
+  /** Those of the content join them when it is judged. Replaced, never edited. */
+  facts: Facts;
   /** What connect, helo and mail say together. */
   readonly decision: Decision;
   readonly recipients: RecordedRecipient[];
+  /** What the policy said of each of them, in the same order. */
+  readonly decisions: RecipientDecision[];
+  /** Which class of recipients is served, where the policy keeps classes apart. */
+  classes: ClassKeeper | undefined;
   /** Forward paths that got 250, as given. */
   readonly accepted: ForwardPath[];
   content: ContentBuffer | undefined;
+  /** Present while content comes in that message rules will judge. */
+  scanner: StructureScanner | undefined;
 }
 
 export function stateOf(session: ServerSession): InboundSession {

@@ -25,7 +25,7 @@ export function accepted(trace: string): Reply {
 }
 
 /** A refusal by the policy, with the trace that finds it in the audit. */
-export function refusal(decision: Decision, trace: string): Reply {
+export function refusal(decision: Pick<Decision, 'reply'>, trace: string): Reply {
   const reply = decision.reply ?? { code: 451, enhanced: '4.3.0', text: 'Temporary system problem' };
   return { code: reply.code, enhanced: reply.enhanced, lines: [`${reply.text} [${trace}]`] };
 }

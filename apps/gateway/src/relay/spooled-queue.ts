@@ -3,7 +3,8 @@
  * directory can be moved. A file goes as soon as its last recipient is recorded; what a crash leaves, the sweep finds.
  */
 import { join } from 'node:path';
-import type { ContentSource, QueueStore } from '#delivery';
+import type { ContentSource, QueuedMessage, QueueStore } from '#delivery';
+import { changedMessage } from './header-changes.js';
 
 export interface Spool {
   /** `content` with the path of its file instead of the name. */
@@ -14,8 +15,13 @@ export interface Spool {
 
 export function spooledQueue(queue: QueueStore, spool: Spool): QueueStore {
   return {
-    claim: async (limit) =>
-      (await queue.claim(limit)).map((message) => ({ ...message, content: spool.readable(message.content) })),
+    claim: async (limit) => {
+      const claimed = await queue.claim(limit);
+      const readable = claimed.map((message) => ({ ...message, content: spool.readable(message.content) }));
+      return claimed.some(({ headerChanges }) => headerChanges !== undefined)
+        ? Promise.all(readable.map(changedOrUnreadable))
+        : readable;
+    },
     record: async (outcomes, notices) => {
       const result = await queue.record(outcomes, notices);
       spool.finished(outcomes.flatMap((outcome) => (outcome.kind === 'done' ? [outcome.messageId] : [])));
@@ -23,6 +29,11 @@ export function spooledQueue(queue: QueueStore, spool: Spool): QueueStore {
     },
     release: (recipientIds) => queue.release(recipientIds),
   };
+}
+
+/** A file that cannot be read fails its own attempt, where that is told, not the claim of others; it never goes out unchanged. */
+function changedOrUnreadable(message: QueuedMessage): Promise<QueuedMessage> {
+  return changedMessage(message).catch(() => ({ ...message, content: { kind: 'spool', file: '', sizeBytes: 0 } }));
 }
 
 /** The spool directory. Remembers which messages of this process's work have a file: most have none. */

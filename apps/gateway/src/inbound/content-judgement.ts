@@ -1,0 +1,144 @@
+/**
+ * After the final dot: facts of the content, message rules for each accepted recipient, one answer. What was decided
+ * takes the place of what RCPT TO had said, so that the record tells what became of each recipient.
+ */
+import type { RecordedRecipient } from '#audit';
+import { newId } from '#database';
+import type { HeldForReview, RecipientToStore } from '#delivery';
+import { previewOf } from '#mime';
+import { judgeMessage, settleVerdicts, type Facts, type MessageOutcome, type RecipientDecision } from '#policy';
+import type { InboundTransaction } from './inbound-session.js';
+import { refusal, replyText } from './replies.js';
+
+/** Judges the content; recipients of the transaction are from then on as the answer left them. */
+export function judgeContent(transaction: InboundTransaction, facts: Facts): MessageOutcome['refusal'] {
+  const { snapshot } = transaction.policy;
+  transaction.facts = { ...transaction.facts, ...facts };
+  const asked = transaction.decisions.flatMap((decided, index) =>
+    decided.verdict === 'accept' ? [{ decided, index }] : [],
+  );
+  const outcome = settleVerdicts(
+    snapshot.policy.mixedVerdicts,
+    asked.map(({ decided, index }) =>
+      judgeMessage(snapshot, { facts: { ...transaction.facts, ...transaction.recipients[index]?.facts }, decided }),
+    ),
+  );
+  for (const [position, { index }] of asked.entries()) {
+    const decision = outcome.recipients[position];
+    const recorded = transaction.recipients[index];
+    if (decision === undefined || recorded === undefined) continue;
+    transaction.decisions[index] = decision;
+    transaction.recipients[index] = judged(transaction, recorded, decision);
+  }
+  return outcome.refusal;
+}
+
+function judged(
+  transaction: InboundTransaction,
+  recorded: RecordedRecipient,
+  decision: RecipientDecision,
+): RecordedRecipient {
+  const { route: _route, ...before } = recorded;
+  const { reply, instead, headers, reviewQueue, route } = decision;
+  return {
+    ...before,
+    address: decision.recipient,
+    verdict: decision.verdict,
+    by: decision.by,
+    ...(reply !== undefined && { reply: replyText(refusal(decision, transaction.trace)) }),
+    ...(route !== undefined && { route }),
+    ...(reviewQueue !== undefined && { reviewQueue }),
+    ...(headers !== undefined && { headers }),
+    ...(instead !== undefined && { instead: insteadOf(instead) }),
+  };
+}
+
+function insteadOf({
+  verdict,
+  reply,
+}: NonNullable<RecipientDecision['instead']>): NonNullable<RecordedRecipient['instead']> {
+  return reply === undefined
+    ? { verdict }
+    : { verdict, reply: `${String(reply.code)} ${reply.enhanced} ${reply.text}` };
+}
+
+/**
+ * Who is to be stored: accepted and held recipients, and those that rules added, which are put on record here. Empty when
+ * all mail is discarded.
+ */
+export function recipientsToStore(transaction: InboundTransaction, head: () => Uint8Array): RecipientToStore[] {
+  const stored: RecipientToStore[] = [];
+  const added: RecordedRecipient[] = [];
+  const held = new HeldMaker(transaction, head);
+  for (const [index, recipient] of transaction.recipients.entries()) {
+    const decision = transaction.decisions[index];
+    if (decision === undefined || (recipient.verdict !== 'accept' && recipient.verdict !== 'hold')) continue;
+    const { id, address, headers } = recipient;
+    stored.push({
+      id,
+      address,
+      route: recipient.route ?? '',
+      ...(headers !== undefined && { headerChanges: headers }),
+      ...(recipient.verdict === 'hold' && { review: held.make(recipient) }),
+    });
+    for (const one of addedBy(decision, recipient)) {
+      if (isRepeated(added, one)) continue;
+      added.push(one);
+      const { headers: changes } = one;
+      stored.push({
+        id: one.id,
+        address: one.address,
+        route: one.route ?? '',
+        // Nobody but the policy knows of them: their failure is nobody else's business.
+        notify: ['NEVER'],
+        ...(changes !== undefined && { headerChanges: changes }),
+      });
+    }
+  }
+  transaction.recipients.push(...added);
+  return stored;
+}
+
+function addedBy(decision: RecipientDecision, { headers }: RecordedRecipient): RecordedRecipient[] {
+  return (decision.added ?? []).map(({ address, route, by }) => ({
+    id: newId(),
+    original: address,
+    address,
+    verdict: 'accept',
+    by,
+    reply: '',
+    route,
+    facts: {},
+    addedBy: by,
+    ...(headers !== undefined && { headers }),
+  }));
+}
+
+function isRepeated(before: readonly RecordedRecipient[], one: RecordedRecipient): boolean {
+  return before.some(({ address, route }) => address === one.address && route === one.route);
+}
+
+/** The preview is made once, and only for mail that is held. */
+class HeldMaker {
+  #preview: HeldForReview['preview'] | undefined;
+
+  constructor(
+    private readonly transaction: InboundTransaction,
+    private readonly head: () => Uint8Array,
+  ) {}
+
+  make({ reviewQueue = 'mixed', by, instead }: RecordedRecipient): HeldForReview {
+    this.#preview ??= previewOf(this.head());
+    const { reviewQueues } = this.transaction.policy.snapshot.policy;
+    const expireMs = reviewQueues.get(reviewQueue)?.expireMs ?? 0;
+    const heldAtMs = Date.now();
+    return {
+      queue: reviewQueue,
+      rule: by,
+      heldAtMs,
+      expiresAtMs: heldAtMs + expireMs,
+      preview: this.#preview,
+      ...(instead !== undefined && { instead: instead.reply ?? instead.verdict }),
+    };
+  }
+}
