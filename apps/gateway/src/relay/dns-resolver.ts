@@ -61,6 +61,16 @@ export class DnsResolver implements Resolver {
     return this.#cached(`a ${host}`, async () => this.#askAddresses(host));
   }
 
+  /** IPv4 addresses that the name servers know: no IPv6, nothing of this machine's own. For DNS lists (RFC 5782). */
+  ipv4(host: string): Promise<DnsAnswer<string>> {
+    return this.#cached(`4 ${host}`, async () => this.#askIpv4(host));
+  }
+
+  /** Names that an address claims to have (PTR, `9.113.0.203.in-addr.arpa`): hostile until they lead back to it. */
+  pointers(name: string): Promise<DnsAnswer<string>> {
+    return this.#cached(`ptr ${name}`, async () => this.#askPointers(name));
+  }
+
   #cached<T>(key: string, ask: () => Promise<Timed<T>>): Promise<DnsAnswer<T>> {
     const known = this.#entries.get(key);
     if (known !== undefined && known.expiresAtMs > this.#nowMs()) return known.answer as Promise<DnsAnswer<T>>;
@@ -98,6 +108,23 @@ export class DnsResolver implements Resolver {
     ]);
     const both = combine(four, six);
     return both.answer.kind !== 'found' && this.#usesSystem ? systemAddresses(name, both) : both;
+  }
+
+  async #askIpv4(host: string): Promise<Timed<string>> {
+    const name = host.toLowerCase();
+    if (!NAME.test(name)) return { answer: { kind: 'no-domain' }, keptMs: NEGATIVE_KEPT_MS };
+    return this.#askRecords(async () => this.#resolver.resolve4(name, { ttl: true }));
+  }
+
+  async #askPointers(reversed: string): Promise<Timed<string>> {
+    try {
+      const records = await this.#resolver.resolvePtr(reversed);
+      const names = records.map((name) => name.toLowerCase().replace(/\.$/, '')).filter((name) => NAME.test(name));
+      if (names.length === 0) return { answer: { kind: 'none' }, keptMs: NEGATIVE_KEPT_MS };
+      return { answer: { kind: 'found', values: names.slice(0, MAX_RECORDS) }, keptMs: MX_KEPT_MS };
+    } catch (error) {
+      return failure(error);
+    }
   }
 
   async #askRecords(ask: () => Promise<readonly { address: string; ttl: number }[]>): Promise<Timed<string>> {
