@@ -5,7 +5,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { newId, openDatabase } from '#database';
 import type { Database } from '#database';
-import type { ContentSource, MessageToStore, NoticeRouting, RetryProfile, RouteDefinition, RouteHost } from '#delivery';
+import type {
+  ContentSource,
+  MessageToStore,
+  NoticeRouting,
+  RetryProfile,
+  RouteDefinition,
+  RouteHost,
+  SmtpRoute,
+} from '#delivery';
+import type { Revealed } from '../../apps/gateway/src/relay/credentials.js';
 import { RelayRunner } from '../../apps/gateway/src/relay/relay-runner.js';
 import { makeMessage } from '../database/message.js';
 import type { MessageWishes } from '../database/message.js';
@@ -20,6 +29,8 @@ const SHORT = {
   connectMs: 1000,
   bannerMs: 200,
   ehloMs: 200,
+  tlsMs: 300,
+  authMs: 300,
   mailMs: 200,
   rcptMs: 200,
   dataMs: 200,
@@ -44,12 +55,8 @@ export function hostAt(port: number, priority = 10, weight = 1): RouteHost {
   return { host: '127.0.0.1', port, priority, weight };
 }
 
-export function hosts(
-  list: readonly RouteHost[],
-  retry = FAST,
-  extra: { nextHostOn?: number[]; maxConnections?: number } = {},
-): RouteDefinition {
-  return { kind: 'hosts', hosts: list, retry, maxConnections: 20, ...extra };
+export function hosts(list: readonly RouteHost[], retry = FAST, extra: Partial<SmtpRoute> = {}): RouteDefinition {
+  return { maxConnections: 20, ...extra, kind: 'hosts', hosts: list, retry };
 }
 
 export class RelayHarness {
@@ -58,6 +65,8 @@ export class RelayHarness {
   /** Where bounces go; undefined when the policy routes nothing to their recipient. */
   bounceRoute: NoticeRouting | undefined;
   directory = '';
+  /** The secret store. */
+  readonly secrets = new Map<string, string>();
   /** What the relay would have logged. */
   readonly warnings: string[] = [];
   readonly #foreign: ForeignMx[] = [];
@@ -108,10 +117,17 @@ export class RelayHarness {
   start(dnsServer?: string): void {
     const dns = dnsServer === undefined ? {} : { dns: { servers: [dnsServer] } };
     this.#runner = new RelayRunner(
-      { hostname: 'gw.test', timeouts: SHORT, pollIntervalMs: 25, ...dns },
+      {
+        hostname: 'gw.test',
+        timeouts: SHORT,
+        pollIntervalMs: 25,
+        certificateDir: join(this.directory, 'certificates'),
+        ...dns,
+      },
       {
         queue: this.db.queue,
         routes: { route: (name) => this.#route(name) },
+        secrets: { reveal: (name) => Promise.resolve(this.#secret(name)) },
         newId,
         appendEvents: (events) => void this.db.audit.append(events),
         routeNotice: () => this.bounceRoute,
@@ -120,6 +136,11 @@ export class RelayHarness {
       },
     );
     this.#runner.start();
+  }
+
+  #secret(name: string): Revealed {
+    const value = this.secrets.get(name);
+    return value === undefined ? { ok: false, message: 'there is no such secret' } : { ok: true, value };
   }
 
   async remote(script: MxScript = {}): Promise<ForeignMx> {
@@ -142,7 +163,7 @@ export class RelayHarness {
     await this.db.audit.flush();
     return this.server.query<StoryRow>(
       `select kind, recipient, data from audit_event
-       where transaction_id = $1 and (kind like 'delivery.%' or kind like 'bounce.%') order by id`,
+       where transaction_id = $1 and (kind like 'delivery.%' or kind like 'bounce.%' or kind like 'notice.%') order by id`,
       [id],
     );
   }

@@ -19,6 +19,7 @@ import { PolicyReloader } from './policy/policy-reloader.js';
 import { RouteTable } from './policy/route-table.js';
 import { RelayRunner } from './relay/relay-runner.js';
 import { SpoolDirectory, spooledQueue } from './relay/spooled-queue.js';
+import { ReviewRunner } from './reviews/review-runner.js';
 
 const DATABASE = Symbol('database');
 const SERVER = Symbol('smtp server');
@@ -48,6 +49,7 @@ export class GatewayModule {
         ...inboundProviders(config, log),
         relayProvider(config, log),
         policyProvider(config, log),
+        reviewProvider(log),
         gatewayProvider(config, log),
       ],
     };
@@ -151,6 +153,7 @@ function relayProvider(config: GatewayConfig, log: Logger): FactoryProvider {
   const options = {
     hostname: config.hostname,
     maxHeldBytes: config.memoryBytes,
+    certificateDir: join(config.dataDir, 'certificates'),
     ...(config.dnsServers.length > 0 && { dns: { servers: config.dnsServers } }),
   };
   return {
@@ -160,6 +163,7 @@ function relayProvider(config: GatewayConfig, log: Logger): FactoryProvider {
       new RelayRunner(options, {
         queue: spooledQueue(database.queue, spool),
         routes,
+        secrets: database.secrets,
         newId,
         routeNotice: (recipient) => routeNotice(holder.current, recipient, new Date().toISOString()),
         isSelf: (_host, address, port) => listeners.current?.isOwn(address, port) ?? false,
@@ -201,13 +205,42 @@ function policyProvider(config: GatewayConfig, log: Logger): FactoryProvider {
   };
 }
 
-type GatewayUses = readonly [Database, SmtpServer, Listeners, RelayRunner, PolicyReloader, SpoolSweeper, AuditIntake];
+type ReviewUses = readonly [Database, PolicyHolder, SpoolDirectory, RelayRunner];
+
+function reviewProvider(log: Logger): FactoryProvider {
+  return {
+    provide: ReviewRunner,
+    inject: [DATABASE, PolicyHolder, SpoolDirectory, RelayRunner],
+    useFactory: (...[database, holder, spool, relay]: ReviewUses) =>
+      new ReviewRunner({
+        reviews: database.reviews,
+        transaction: (id) => database.audit.transaction(id),
+        currentPolicy: () => holder.current,
+        spool,
+        wake: () => {
+          relay.wake();
+        },
+        log,
+      }),
+  };
+}
+
+type GatewayUses = readonly [
+  Database,
+  SmtpServer,
+  Listeners,
+  RelayRunner,
+  PolicyReloader,
+  SpoolSweeper,
+  AuditIntake,
+  ReviewRunner,
+];
 
 function gatewayProvider(config: GatewayConfig, log: Logger): FactoryProvider {
   return {
     provide: Gateway,
-    inject: [DATABASE, SERVER, Listeners, RelayRunner, PolicyReloader, SpoolSweeper, AuditIntake],
-    useFactory: (...[database, server, listeners, relay, reloader, sweeper, audit]: GatewayUses) =>
-      new Gateway({ config, log, database, server, listeners, relay, reloader, sweeper, audit }),
+    inject: [DATABASE, SERVER, Listeners, RelayRunner, PolicyReloader, SpoolSweeper, AuditIntake, ReviewRunner],
+    useFactory: (...[database, server, listeners, relay, reloader, sweeper, audit, reviews]: GatewayUses) =>
+      new Gateway({ config, log, database, server, listeners, relay, reloader, sweeper, audit, reviews }),
   };
 }

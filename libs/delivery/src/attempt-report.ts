@@ -1,15 +1,16 @@
 /**
- * What an attempt leaves behind: for each recipient the change of its queue row and the audit event, and the bounce when
- * recipients are given up. Decides nothing about hosts; `attempt-outcome.ts` judged the answers before.
+ * What an attempt leaves behind: for each recipient the change of its queue row and the audit event, and the notices
+ * that are due. Decides nothing about hosts; `attempt-outcome.ts` judged the answers before.
  */
 import type { AttemptRecord, AuditEvent } from '#audit';
 import type { AttemptAnswer, AttemptOutcome } from './attempt-outcome.js';
-import { MAX_HEADER_BYTES } from './bounce-header.js';
-import { buildBounce } from './bounce.js';
-import type { BouncedRecipient } from './bounce.js';
 import type { Job } from './job.js';
+import type { NoticedRecipient } from './notice.js';
+import { NoticeMaker } from './notice-maker.js';
+import { noticeFor } from './notice-wishes.js';
+import type { Handover, NoticeAction } from './notice-wishes.js';
 import type { OutcomeBatcher } from './outcome-batcher.js';
-import type { MessageToStore, NoticeRouting, QueuedRecipient, RecipientOutcome, RelayEnvironment } from './ports.js';
+import type { AttemptTls, QueuedRecipient, RecipientOutcome, RelayEnvironment } from './ports.js';
 import { nextAttemptAtMs } from './retry-schedule.js';
 
 /** Who was asked. Files have a path for a host; where no host could be chosen it is ''. */
@@ -18,6 +19,10 @@ export interface AttemptPlace {
   readonly address?: string;
   readonly port?: number;
   readonly startedAtMs: number;
+  /** Absent where nothing was handed over. */
+  readonly handover?: Handover;
+  /** Absent where nobody asked for TLS. */
+  readonly tls?: AttemptTls;
 }
 
 export interface AttemptResult {
@@ -26,34 +31,42 @@ export interface AttemptResult {
   readonly outcome: AttemptOutcome;
 }
 
+type Notices = ReadonlyMap<NoticeAction | 'unwanted', NoticedRecipient[]>;
+
 export class AttemptReporter {
   readonly #environment: RelayEnvironment;
   readonly #batcher: OutcomeBatcher;
-  readonly #hostname: string;
+  readonly #notices: NoticeMaker;
   readonly #making = new Set<Promise<void>>();
 
   constructor(environment: RelayEnvironment, batcher: OutcomeBatcher, hostname: string) {
     this.#environment = environment;
     this.#batcher = batcher;
-    this.#hostname = hostname;
+    this.#notices = new NoticeMaker(environment, hostname);
   }
 
   /** The attempt is over for these recipients. */
   report(job: Job, place: AttemptPlace, results: readonly AttemptResult[]): void {
     const nowMs = this.#environment.clock.nowMs();
     const outcomes: RecipientOutcome[] = [];
-    let bounced: BouncedRecipient[] | undefined;
+    let notices: Map<NoticeAction | 'unwanted', NoticedRecipient[]> | undefined;
     for (const result of results) {
       const next =
         result.outcome.effect === 'temporary' ? this.#nextAttemptAtMs(job, result.recipient, nowMs) : undefined;
-      outcomes.push(this.#outcome(job, place, result, { nowMs, next }));
-      if (result.outcome.effect !== 'delivered' && next === undefined) (bounced ??= []).push(toBounced(result, place));
+      const action = noticeOf(job, place, result, { nowMs, retried: next !== undefined });
+      outcomes.push(this.#outcome(job, place, result, { nowMs, next, told: action === 'delayed' }));
+      if (action === undefined) continue;
+      notices ??= new Map();
+      const told = toNoticed(result, place, action);
+      const group = notices.get(action);
+      if (group === undefined) notices.set(action, [told]);
+      else group.push(told);
     }
-    if (bounced === undefined) this.#batcher.add(outcomes);
-    else this.#track(this.#reportWithBounce(job, outcomes, bounced));
+    if (notices === undefined) this.#batcher.add(outcomes);
+    else this.#track(this.#reportWithNotices(job, outcomes, notices));
   }
 
-  /** Resolves when every bounce being made is with the batcher. */
+  /** Resolves when every notice being made is with the batcher. */
   async settled(): Promise<void> {
     await Promise.all(this.#making);
   }
@@ -83,14 +96,15 @@ export class AttemptReporter {
     job: Job,
     place: AttemptPlace,
     result: AttemptResult,
-    when: { nowMs: number; next: number | undefined },
+    when: { nowMs: number; next: number | undefined; told: boolean },
   ): RecipientOutcome {
     const { recipient, outcome } = result;
     const data = this.#record(job, place, result, when);
     const ids = { recipientId: recipient.id, messageId: job.message.id };
     if (when.next !== undefined) {
       const event = this.#event(job, result, 'delivery.deferred', data);
-      return { kind: 'retry', ...ids, nextAttemptAtMs: when.next, lastReply: outcome.text, event };
+      const told = when.told ? { delayNotified: true as const } : {};
+      return { kind: 'retry', ...ids, nextAttemptAtMs: when.next, lastReply: outcome.text, ...told, event };
     }
     const kind =
       outcome.effect === 'delivered'
@@ -115,6 +129,7 @@ export class AttemptReporter {
       host: place.host,
       ...(place.address === undefined ? {} : { address: place.address }),
       ...(place.port === undefined ? {} : { port: place.port }),
+      ...(place.tls === undefined ? {} : { tls: place.tls }),
       stage: result.stage,
       reply: outcome.text,
       ...(outcome.code === undefined ? {} : { code: outcome.code }),
@@ -132,166 +147,52 @@ export class AttemptReporter {
     data: AttemptRecord,
   ): AuditEvent {
     const { id, sender } = job.message;
-    return {
-      id: this.#environment.newId(),
-      kind,
-      transactionId: id,
-      recipient: result.recipient.address,
-      sender,
-      data,
-    };
+    const { address } = result.recipient;
+    return { id: this.#environment.newId(), kind, transactionId: id, recipient: address, sender, data };
   }
 
-  async #reportWithBounce(
-    job: Job,
-    outcomes: readonly RecipientOutcome[],
-    bounced: readonly BouncedRecipient[],
-  ): Promise<void> {
-    let notice: MessageToStore | undefined;
-    try {
-      notice = await this.#notice(job, bounced);
-    } catch (error) {
-      this.#suppress(job, bounced, 'the notice could not be made');
-      this.#environment.warn(`bounce for message ${job.message.id} could not be made`, error);
-    }
-    this.#batcher.add(outcomes, notice);
-  }
-
-  async #notice(job: Job, bounced: readonly BouncedRecipient[]): Promise<MessageToStore | undefined> {
-    const { message } = job;
-    const routing = message.sender === '' ? undefined : this.#environment.routeNotice(message.sender);
-    if (routing === undefined) {
-      this.#suppress(job, bounced, message.sender === '' ? 'null sender' : 'the policy routes no mail to the sender');
-      return undefined;
-    }
-    const noticeId = this.#environment.newId();
-    const content = buildBounce({
-      noticeId,
-      messageId: message.id,
-      hostname: this.#hostname,
-      to: message.sender,
-      acceptedAtMs: message.acceptedAtMs,
-      nowMs: this.#environment.clock.nowMs(),
-      recipients: bounced,
-      head: await this.#head(job),
-    });
-    return this.#toStore(job, { noticeId, content, routing, bounced });
-  }
-
-  /** A content that cannot be read any more must not keep the sender from hearing about it. */
-  async #head(job: Job): Promise<Uint8Array> {
-    const { content } = job.message;
-    if (content.kind === 'inline') return content.bytes;
-    try {
-      return await this.#environment.readHead(content, MAX_HEADER_BYTES);
-    } catch (error) {
-      this.#environment.warn(`header of message ${job.message.id} cannot be read for its bounce`, error);
-      return new Uint8Array();
-    }
-  }
-
-  #suppress(job: Job, bounced: readonly BouncedRecipient[], reason: string): void {
-    const { id, sender } = job.message;
-    const recipients = bounced.map(({ address }) => address);
-    this.#environment.appendEvents([
-      {
-        id: this.#environment.newId(),
-        kind: 'bounce.suppressed',
-        transactionId: id,
-        sender,
-        data: { reason, recipients },
-      },
-    ]);
-  }
-
-  #toStore(
-    job: Job,
-    notice: { noticeId: string; content: Uint8Array; routing: NoticeRouting; bounced: readonly BouncedRecipient[] },
-  ): MessageToStore {
-    const { noticeId, content, routing } = notice;
-    const { id, sender } = job.message;
-    const recipient = { id: this.#environment.newId(), address: routing.address, route: routing.route };
-    const recipients = notice.bounced.map(({ address }) => address);
-    return {
-      id: noticeId,
-      sender: '',
-      content: { kind: 'inline', bytes: content },
-      sizeBytes: content.length,
-      body8bit: false,
-      policyRevision: routing.policyRevision,
-      recipients: [recipient],
-      leased: false,
-      events: [
-        this.#acceptedEvent(sender, recipient, notice),
-        {
-          id: this.#environment.newId(),
-          kind: 'bounce.queued',
-          transactionId: id,
-          sender,
-          data: { noticeId, to: sender, recipients },
-        },
-      ],
-    };
-  }
-
-  /** The bounce is a transaction of its own: it appears in the audit like any other accepted message. */
-  #acceptedEvent(
-    to: string,
-    recipient: { readonly id: string; readonly address: string },
-    notice: { noticeId: string; content: Uint8Array; routing: NoticeRouting },
-  ): AuditEvent {
-    const { noticeId, content, routing } = notice;
-    const reply = '250 2.0.0 Notice queued';
-    return {
-      id: this.#environment.newId(),
-      kind: 'transaction.accepted',
-      transactionId: noticeId,
-      sender: '',
-      recipient: recipient.address,
-      data: {
-        listener: 'internal',
-        clientPort: 0,
-        helo: this.#hostname,
-        protocol: 'ESMTP',
-        startedAtMs: this.#environment.clock.nowMs(),
-        snapshot: routing.snapshot,
-        client: 'none',
-        facts: {},
-        parameters: { sizeBytes: content.length },
-        message: {
-          sizeBytes: content.length,
-          digest: this.#environment.sha256Hex(content),
-          messageId: `<${noticeId}@${this.#hostname}>`,
-          from: `MAILER-DAEMON@${this.#hostname}`,
-          subject: 'Undelivered mail returned to sender',
-        },
-        recipients: [
-          {
-            id: recipient.id,
-            original: to,
-            address: recipient.address,
-            verdict: 'accept',
-            by: routing.by,
-            reply,
-            route: routing.route,
-            facts: routing.facts,
-          },
-        ],
-        reply,
-        by: routing.by,
-      },
-    };
+  async #reportWithNotices(job: Job, outcomes: readonly RecipientOutcome[], notices: Notices): Promise<void> {
+    const made = await Promise.all(
+      Array.from(notices, async ([action, recipients]) => {
+        if (action !== 'unwanted') return this.#notices.make(job, action, recipients);
+        this.#notices.suppress(job, recipients, 'the sender asked for no notice of failure');
+        return undefined;
+      }),
+    );
+    this.#batcher.add(
+      outcomes,
+      made.flatMap((notice) => notice ?? []),
+    );
   }
 }
 
-function toBounced(result: AttemptResult, place: AttemptPlace): BouncedRecipient {
-  const { outcome, recipient } = result;
+/** The notice an outcome causes; `unwanted` for a failure that the sender does not want to hear of. */
+function noticeOf(
+  job: Job,
+  place: AttemptPlace,
+  { recipient, outcome }: AttemptResult,
+  when: { readonly nowMs: number; readonly retried: boolean },
+): NoticeAction | 'unwanted' | undefined {
+  const { delayNoticeMs } = job.route.retry;
+  const late = delayNoticeMs !== undefined && when.nowMs - job.message.acceptedAtMs >= delayNoticeMs;
+  const handover = place.handover ?? 'nowhere';
+  const action = noticeFor({ recipient, outcome, handover, retried: when.retried, late });
+  const isFailure = outcome.effect !== 'delivered' && !when.retried;
+  if (action === undefined) return isFailure ? 'unwanted' : undefined;
+  // Failures of notices are told to the audit alone; what else would have been told to the null sender is nobody's loss.
+  return job.message.sender === '' && !isFailure ? undefined : action;
+}
+
+function toNoticed(result: AttemptResult, place: AttemptPlace, action: NoticeAction | 'unwanted'): NoticedRecipient {
+  const { outcome, recipient, stage } = result;
+  const { originalRecipient } = recipient;
   return {
     address: recipient.address,
+    ...(originalRecipient === undefined ? {} : { originalRecipient }),
     status: outcome.status,
     text: outcome.text,
-    fromRemote: outcome.code !== undefined && result.stage !== 'file',
-    ...(place.host === '' ? {} : { host: place.host }),
-    expired: outcome.effect === 'temporary',
+    fromRemote: outcome.code !== undefined && stage !== 'file',
+    ...(place.host === '' || stage === 'file' ? {} : { host: place.host }),
+    expired: action === 'failed' && outcome.effect === 'temporary',
   };
 }

@@ -96,7 +96,7 @@ export class FileDestination implements Destination {
       };
       const outcome = outcomeOf(result.answer);
       const results = job.recipients.map((recipient) => ({ recipient, stage: result.answer.stage, outcome }));
-      reporter.report(job, { host: result.path, startedAtMs }, results);
+      reporter.report(job, { host: result.path, startedAtMs, handover: 'final' }, results);
       this.#forget(job);
       this.#ports.jobEnded(job);
     });
@@ -104,7 +104,7 @@ export class FileDestination implements Destination {
 
   async #written(batch: readonly Job[]): Promise<Awaited<ReturnType<FileStore['deliver']>>> {
     try {
-      return await this.#ports.files.deliver(this.definition.directory, batch);
+      return await this.#ports.files.deliver(this.definition, batch);
     } catch (error) {
       this.#ports.environment.warn(`files of ${this.key} cannot be written`, error);
       return [];

@@ -1,11 +1,19 @@
 export { limitText, outcomeOf, replyText } from './attempt-outcome.js';
 export type { AttemptAnswer, AttemptFault, AttemptOutcome, AttemptStage } from './attempt-outcome.js';
-export { buildBounce } from './bounce.js';
-export type { BouncedRecipient, BounceInput } from './bounce.js';
 export { findNextHops } from './next-hop.js';
 export type { NextHops } from './next-hop.js';
 export type * from './ports.js';
 export { RelayWorker } from './relay-worker.js';
 export type { RelayFigures, RelayOptions, RelayPorts } from './relay-worker.js';
 export { nextAttemptAtMs, retryDelayMs } from './retry-schedule.js';
-export type { FileRoute, RetryProfile, RouteDefinition, RouteHost, SmtpRoute } from './route.js';
+export type {
+  BlackholeRoute,
+  FileFormat,
+  FileRoute,
+  RetryProfile,
+  RouteAuth,
+  RouteDefinition,
+  RouteHost,
+  RouteTls,
+  SmtpRoute,
+} from './route.js';

@@ -149,15 +149,23 @@ function withoutAddress(route: SmtpRoute, names: string, answers: readonly DnsAn
 
 function toTarget(candidate: Candidate, address: string, addresses: number, route: SmtpRoute): RankedTarget {
   const { host, port, priority, weight } = candidate;
+  const isV6 = address.includes(':');
+  const localAddress = route.localAddresses?.find((local) => local.includes(':') === isV6);
   return {
     host,
     address,
     port,
-    key: `${host} ${address} ${port}`,
+    key: `${host} ${address} ${port}${sessionKey(route)}`,
     rank: priority,
     weight: weight / addresses,
-    ...(route.localAddress === undefined ? {} : { localAddress: route.localAddress }),
+    ...(localAddress === undefined ? {} : { localAddress }),
   };
+}
+
+/** What can make one host work for one route and fail for another: such routes do not share what is known of it. */
+function sessionKey({ protocol, localAddresses, tls, auth }: SmtpRoute): string {
+  if ((protocol ?? localAddresses ?? tls ?? auth) === undefined) return '';
+  return ` ${JSON.stringify([protocol, localAddresses, tls, auth])}`;
 }
 
 async function addressesOf(host: string, resolver: Resolver): Promise<DnsAnswer<string>> {

@@ -38,9 +38,9 @@ export class OutcomeBatcher {
   }
 
   /** A notice is committed together with the outcomes it comes with, or neither is. */
-  add(outcomes: readonly RecipientOutcome[], notice?: MessageToStore): void {
+  add(outcomes: readonly RecipientOutcome[], notices: readonly MessageToStore[] = []): void {
     for (const outcome of outcomes) this.#group.outcomes.push(outcome);
-    if (notice !== undefined) this.#group.notices.push(notice);
+    this.#group.notices.push(...notices);
     this.#schedule();
   }
 

@@ -2,10 +2,10 @@
  * What the relay worker needs from the world: a queue, names, clocks, a way out. Implemented by `database`
  * (queue), and by the gateway (the rest); faked by nothing but a hand-moved clock in tests.
  */
-import type { AuditEvent, RecordedFacts, RecordedSnapshot } from '#audit';
+import type { AttemptRecord, AuditEvent, RecordedFacts, RecordedSnapshot } from '#audit';
 import type { ClientFault, RecipientResult, Reply } from '#smtp-core';
 import type { AttemptAnswer } from './attempt-outcome.js';
-import type { RouteDefinition } from './route.js';
+import type { FileRoute, RouteDefinition, SmtpRoute } from './route.js';
 
 /** Content of a message: in memory, or a file in the spool. Octets are canonical CRLF, Received line included. */
 export type ContentSource =
@@ -183,7 +183,16 @@ export interface OutboundMessage {
   readonly content: ContentSource;
   readonly sizeBytes: number;
   readonly body8bit: boolean;
+  /** The header is UTF-8: a next hop without SMTPUTF8 cannot take it. */
+  readonly smtpUtf8?: boolean;
+  readonly ret?: 'FULL' | 'HDRS';
+  readonly envelopeId?: string;
+  /** In the order of `recipients`. */
+  readonly recipientParameters?: readonly RecipientWishes[];
 }
+
+/** What TLS to a next hop came to, as it is recorded. */
+export type AttemptTls = NonNullable<AttemptRecord['tls']>;
 
 /** A greeted connection. `send` never rejects; it may be called again before the last one settled. */
 export interface OutboundConnection {
@@ -192,6 +201,10 @@ export interface OutboundConnection {
   readonly pipelining: boolean;
   /** Transactions answered so far. */
   readonly completed: number;
+  /** The next hop offers DSN: it reports by itself what the sender asked to be told. */
+  readonly dsn: boolean;
+  /** Absent where the route asks for no TLS. */
+  readonly tls?: AttemptTls;
   send(message: OutboundMessage): Promise<{ readonly recipients: readonly RecipientResult[] }>;
   /** Politely, after what is on the wire. */
   quit(): void;
@@ -205,7 +218,7 @@ export type ConnectResult =
 
 export interface Transport {
   /** Never rejects. */
-  connect(target: Target): Promise<ConnectResult>;
+  connect(target: Target, route: SmtpRoute): Promise<ConnectResult>;
   /** Cuts off every connection, those being made included; what was on them comes back as lost. */
   abort(): void;
 }
@@ -218,7 +231,7 @@ export interface FileDelivery {
 /** Writes messages to files, durably; one answer per delivery, in order. `path` names what was written. Never rejects. */
 export interface FileStore {
   deliver(
-    directory: string,
+    route: Pick<FileRoute, 'directory' | 'format'>,
     deliveries: readonly FileDelivery[],
   ): Promise<readonly { readonly path: string; readonly answer: AttemptAnswer }[]>;
 }

@@ -122,6 +122,7 @@ class World implements Transport {
 
 class Hop implements OutboundConnection {
   readonly pipelining = true;
+  readonly dsn = false;
   usable = true;
   completed = 0;
   readonly #listeners: (() => void)[] = [];

@@ -8,7 +8,9 @@
  */
 import type { Reply } from '#smtp-core';
 import { AttemptReporter } from './attempt-report.js';
+import { BlackholeDestination } from './blackhole-destination.js';
 import { ConnectionBudget } from './connection-budget.js';
+import type { Destination } from './destination.js';
 import { FileDestination } from './file-destination.js';
 import { HostHealth } from './host-health.js';
 import type { Job } from './job.js';
@@ -28,6 +30,7 @@ import type {
 import { QueuePoller } from './queue-poller.js';
 import { outcomeOf } from './attempt-outcome.js';
 import type { AttemptAnswer } from './attempt-outcome.js';
+import type { RouteDefinition } from './route.js';
 import { SmtpDestination } from './smtp-destination.js';
 
 export interface RelayOptions {
@@ -65,6 +68,8 @@ const MAX_PENDING_OUTCOMES = 20_000;
 const LAST_CALL_MS = 1_000;
 const MAX_DESTINATIONS = 10_000;
 
+type WorkedDestination = Destination & { readonly definition: RouteDefinition };
+
 export class RelayWorker {
   readonly #ports: RelayPorts;
   readonly #limits: Required<Omit<RelayOptions, 'hostname'>>;
@@ -74,9 +79,9 @@ export class RelayWorker {
   readonly #leases: LeaseReturner;
   readonly #health = new HostHealth();
   readonly #budget: ConnectionBudget;
-  readonly #destinations = new Map<string, SmtpDestination | FileDestination>();
+  readonly #destinations = new Map<string, WorkedDestination>();
   /** Destinations of an older policy that still have something in flight. */
-  readonly #outgoing = new Set<SmtpDestination | FileDestination>();
+  readonly #outgoing = new Set<WorkedDestination>();
   #returned: Job[] = [];
   #heldBytes = 0;
   #jobs = 0;
@@ -206,7 +211,7 @@ export class RelayWorker {
   }
 
   /** The policy changed the route: what waits follows the new definition, what is in flight ends by the old one. */
-  #replace(old: SmtpDestination | FileDestination, destined: DestinedJob): SmtpDestination | FileDestination {
+  #replace(old: WorkedDestination, destined: DestinedJob): WorkedDestination {
     const waiting = old.stop();
     this.#outgoing.add(old);
     const destination = this.#open(destined);
@@ -214,24 +219,29 @@ export class RelayWorker {
     return destination;
   }
 
-  #open({ definition, key, domain }: DestinedJob): SmtpDestination | FileDestination {
+  #open(destined: DestinedJob): WorkedDestination {
+    const { definition } = destined;
     if (definition === undefined) throw new Error('broken invariant: a destination needs a route');
-    const { environment, files, resolver, transport } = this.#ports;
-    const callbacks = { jobEnded: (job: Job) => this.#ended(job), jobReturned: (job: Job) => this.#jobReturned(job) };
-    const destination =
-      definition.kind === 'file'
-        ? new FileDestination(key, definition, { environment, files, reporter: this.#reporter, ...callbacks })
-        : new SmtpDestination(key, definition, domain, {
-            environment,
-            resolver,
-            transport,
-            health: this.#health,
-            budget: this.#budget,
-            reporter: this.#reporter,
-            ...callbacks,
-          });
-    this.#destinations.set(key, destination);
+    const destination = this.#made(destined, definition);
+    this.#destinations.set(destined.key, destination);
     return destination;
+  }
+
+  #made({ key, domain }: DestinedJob, definition: RouteDefinition): WorkedDestination {
+    const { environment, files, resolver, transport } = this.#ports;
+    const reporter = this.#reporter;
+    const callbacks = { jobEnded: (job: Job) => this.#ended(job), jobReturned: (job: Job) => this.#jobReturned(job) };
+    switch (definition.kind) {
+      case 'file':
+        return new FileDestination(key, definition, { environment, files, reporter, ...callbacks });
+      case 'blackhole':
+        return new BlackholeDestination(key, definition, { environment, reporter, ...callbacks });
+      case 'hosts':
+      case 'mx': {
+        const shared = { environment, resolver, transport, health: this.#health, budget: this.#budget, reporter };
+        return new SmtpDestination(key, definition, domain, { ...shared, ...callbacks });
+      }
+    }
   }
 
   #jobReturned(job: Job): void {

@@ -10,6 +10,8 @@ export interface RetryProfile {
   readonly factor: number;
   readonly longestMs: number;
   readonly giveUpMs: number;
+  /** Age at which the sender is told of the delay, once. Absent: never. */
+  readonly delayNoticeMs?: number;
 }
 
 export interface RouteHost {
@@ -28,9 +30,32 @@ interface RouteBase {
   readonly maxConnections: number;
 }
 
+/** TLS to the hosts of a route. */
+export interface RouteTls {
+  /** The floor: `opportunistic` may end in plaintext, the others never do. */
+  readonly require: 'opportunistic' | 'encrypted' | 'verified';
+  /** From the first octet instead of by STARTTLS. */
+  readonly implicit: boolean;
+  /** Name of the trusted authorities; absent: those of the system. */
+  readonly authorities?: string;
+  /** Name of our own certificate. */
+  readonly certificate?: string;
+}
+
+export interface RouteAuth {
+  /** Name in the secret store: the password, or `username:password` where no username is given. */
+  readonly secret: string;
+  readonly username?: string;
+  /** Sent although TLS has not proven whom to. */
+  readonly withoutVerifiedTls: boolean;
+}
+
 interface SmtpRouteBase extends RouteBase {
-  /** Source address on a machine with several. */
-  readonly localAddress?: string;
+  readonly protocol?: 'smtp' | 'lmtp';
+  /** Source addresses on a machine with several: one for each family at most. */
+  readonly localAddresses?: readonly string[];
+  readonly tls?: RouteTls;
+  readonly auth?: RouteAuth;
   /** Permanent replies after which the next host is tried nevertheless. */
   readonly nextHostOn?: readonly number[];
 }
@@ -39,14 +64,19 @@ export type SmtpRoute =
   | (SmtpRouteBase & { readonly kind: 'hosts'; readonly hosts: readonly RouteHost[] })
   | (SmtpRouteBase & { readonly kind: 'mx'; readonly port?: number });
 
+export type FileFormat = 'maildir' | 'mbox' | 'eml';
+
 export type FileRoute = RouteBase & {
   readonly kind: 'file';
-  readonly format: 'maildir';
+  readonly format: FileFormat;
   /** Absolute path. */
   readonly directory: string;
 };
 
-export type RouteDefinition = SmtpRoute | FileRoute;
+/** Takes everything and keeps nothing: for tests and measurements. */
+export type BlackholeRoute = RouteBase & { readonly kind: 'blackhole' };
+
+export type RouteDefinition = SmtpRoute | FileRoute | BlackholeRoute;
 
 /** Five days in all, as RFC 5321 s4.5.4.1 advises. */
 export const DEFAULT_RETRY: RetryProfile = {

@@ -17,6 +17,7 @@ import type { Lane } from './lane.js';
 import { LaneSet } from './lane-set.js';
 import type { RankedTarget } from './next-hop.js';
 import { OpeningLimits } from './opening-limits.js';
+import { outboundMessage } from './outbound-message.js';
 import { isStale, pairAnswers, sameForAll, surplusOf } from './recipient-answers.js';
 import type { RecipientAnswer } from './recipient-answers.js';
 import type { SmtpRoute } from './route.js';
@@ -131,7 +132,7 @@ export class SmtpDestination implements Destination {
   async #open(target: RankedTarget, job: Job | undefined): Promise<void> {
     this.#openings.begin();
     const startedAtMs = this.#nowMs();
-    const result = await this.#ports.transport.connect(target);
+    const result = await this.#ports.transport.connect(target, this.definition);
     this.#openings.end();
     if (!result.ok) {
       this.#ports.budget.give();
@@ -151,7 +152,7 @@ export class SmtpDestination implements Destination {
     const crowded = this.#lanes.to(target) !== undefined;
     if (crowded) this.#openings.crowded(this.#lanes.size, this.#nowMs());
     else this.#ports.health.failed(target.key, this.#nowMs(), answer);
-    if (job !== undefined) this.#answered(job, target, startedAtMs, sameForAll(job, answer));
+    if (job !== undefined) this.#answered(job, target, { ...placeOf(target), startedAtMs }, sameForAll(job, answer));
     else if (!crowded && !this.#stopped) this.#tellWaiting(target, startedAtMs, answer);
     this.#pump();
   }
@@ -199,13 +200,9 @@ export class SmtpDestination implements Destination {
     const startedAtMs = this.#nowMs();
     const fresh = lane.connection.completed === 0;
     lane.begin();
-    const { message, recipients } = job;
-    const { sender, content, sizeBytes, body8bit } = message;
-    const addresses = recipients.map(({ address }) => address);
-    const sending = lane.connection.send({ sender, recipients: addresses, content, sizeBytes, body8bit });
-    void sending.then(
+    void lane.connection.send(outboundMessage(job)).then(
       (result) => this.#sent(lane, job, { startedAtMs, fresh }, pairAnswers(job, result.recipients)),
-      (error: unknown) => this.#ports.environment.warn(`transaction of message ${message.id} broke`, error),
+      (error: unknown) => this.#ports.environment.warn(`transaction of message ${job.message.id} broke`, error),
     );
   }
 
@@ -218,7 +215,7 @@ export class SmtpDestination implements Destination {
     lane.end(this.#nowMs());
     const moves = !begun.fresh || this.#stopped;
     if (moves && isStale(answers) && job.moves < MAX_MOVES) this.#moveElsewhere(job);
-    else this.#answered(job, lane.target, begun.startedAtMs, answers);
+    else this.#answered(job, lane.target, { ...this.#placeOn(lane), startedAtMs: begun.startedAtMs }, answers);
     this.#afterTransaction(lane);
   }
 
@@ -240,7 +237,7 @@ export class SmtpDestination implements Destination {
   }
 
   /** Puts the answers where they belong: outcome, next host at once, or another transaction for those too many. */
-  #answered(job: Job, target: RankedTarget, startedAtMs: number, answers: readonly RecipientAnswer[]): void {
+  #answered(job: Job, target: RankedTarget, place: AttemptPlace, answers: readonly RecipientAnswer[]): void {
     job.tried.add(target.key);
     const results = this.#judge(answers);
     const surplus = surplusOf(results, answers);
@@ -249,7 +246,6 @@ export class SmtpDestination implements Destination {
     const decided = results.filter(
       (result) => !surplus.has(result) && (next === undefined || !result.outcome.nextHost),
     );
-    const place = { ...placeOf(target), startedAtMs };
     if (decided.length > 0) this.#ports.reporter.report(job, place, decided);
     if (surplus.size > 0) this.#split(job, [...surplus], new Set());
     if (next !== undefined) {
@@ -258,6 +254,12 @@ export class SmtpDestination implements Destination {
     }
     this.#end(job);
     this.#pump();
+  }
+
+  #placeOn(lane: Lane): Place {
+    const { dsn, tls } = lane.connection;
+    const handover = this.definition.protocol === 'lmtp' ? 'final' : dsn ? 'with-dsn' : 'without-dsn';
+    return { ...placeOf(lane.target), handover, ...(tls === undefined ? {} : { tls }) };
   }
 
   #judge(answers: readonly RecipientAnswer[]): AttemptResult[] {
@@ -294,7 +296,7 @@ export class SmtpDestination implements Destination {
       const next = this.#choice.pick(this.#plan.targets, job.tried);
       const answer = this.#ports.health.lastAnswer(target.key);
       if (next === undefined && answer !== undefined) {
-        this.#answered(job, target, this.#nowMs(), sameForAll(job, answer));
+        this.#answered(job, target, { ...placeOf(target), startedAtMs: this.#nowMs() }, sameForAll(job, answer));
         return true;
       }
       return next !== undefined && this.#direct(job, next);

@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { FileDelivery } from '#delivery';
 import { newId } from '#database';
-import { MaildirStore } from './maildir.js';
+import { DirectoryStore } from './maildir.js';
 import { readContentHead } from './smtp-transport.js';
 
 let directory: string;
-const store = new MaildirStore('gw/test:1');
+const store = new DirectoryStore('maildir', 'gw/test:1');
 
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'maildir-'));

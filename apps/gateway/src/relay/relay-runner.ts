@@ -13,12 +13,17 @@ import type {
 import type { SmtpTimeouts } from '#smtp-net';
 import { DnsResolver } from './dns-resolver.js';
 import type { DnsResolverOptions } from './dns-resolver.js';
-import { MaildirStore } from './maildir.js';
+import { Credentials } from './credentials.js';
+import type { SecretSource } from './credentials.js';
+import { MailFiles } from './mail-files.js';
 import { readContentHead, SmtpTransport } from './smtp-transport.js';
+import { TlsContexts } from './tls-contexts.js';
 
 export interface RelayRunnerOptions extends RelayOptions {
   readonly timeouts?: Partial<SmtpTimeouts>;
   readonly dns?: DnsResolverOptions;
+  /** Authorities and client certificates by name. */
+  readonly certificateDir: string;
 }
 
 export interface RelayRunnerPorts extends Pick<
@@ -28,6 +33,7 @@ export interface RelayRunnerPorts extends Pick<
   readonly queue: QueueStore;
   /** Definitions must stay the same objects while they are equal: a new object is taken for a changed route. */
   readonly routes: RouteSource;
+  readonly secrets: SecretSource;
 }
 
 /** For next hops to answer QUIT; nothing hangs on it. */
@@ -38,17 +44,17 @@ export class RelayRunner {
   readonly #worker: RelayWorker;
 
   constructor(options: RelayRunnerOptions, ports: RelayRunnerPorts) {
-    const { timeouts, dns, ...relay } = options;
-    this.#transport = new SmtpTransport({
-      heloName: options.hostname,
-      ...(timeouts === undefined ? {} : { timeouts }),
-    });
+    const { timeouts, dns, certificateDir, ...relay } = options;
+    this.#transport = new SmtpTransport(
+      { heloName: options.hostname, ...(timeouts === undefined ? {} : { timeouts }) },
+      { contexts: new TlsContexts(certificateDir), credentials: new Credentials(ports.secrets) },
+    );
     this.#worker = new RelayWorker(relay, {
       queue: ports.queue,
       routes: ports.routes,
       resolver: new DnsResolver(dns),
       transport: telling(this.#transport, ports.warn),
-      files: new MaildirStore(options.hostname),
+      files: new MailFiles(options.hostname),
       environment: environmentOf(ports),
     });
   }
@@ -84,8 +90,8 @@ export class RelayRunner {
 /** A next hop that takes no connection is told of: it rests then, so that there is one line for each rest. */
 function telling(transport: Transport, warn: RelayEnvironment['warn']): Transport {
   return {
-    async connect(target) {
-      const result = await transport.connect(target);
+    async connect(target, route) {
+      const result = await transport.connect(target, route);
       if (result.ok) return result;
       const why = result.reply === undefined ? result.fault.message : replyText(result.reply);
       warn(`next hop ${target.host} [${target.address}]:${String(target.port)} takes no mail now: ${why}`);

@@ -1,18 +1,34 @@
 /** The relay's way out over SMTP: smtp-net's client, with content read from memory or from the spool. */
 import { setMaxListeners } from 'node:events';
-import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
-import type { ConnectResult, ContentSource, OutboundConnection, OutboundMessage, Target, Transport } from '#delivery';
+import type {
+  AttemptTls,
+  ConnectResult,
+  ContentSource,
+  OutboundConnection,
+  OutboundMessage,
+  RouteTls,
+  SmtpRoute,
+  Target,
+  Transport,
+} from '#delivery';
 import type { ClientFault } from '#smtp-core';
 import { connectSmtp, SmtpConnectFault } from '#smtp-net';
-import type { SendResult, SmtpConnection, SmtpTimeouts } from '#smtp-net';
+import type { SendResult, SmtpConnection, SmtpConnectOptions, SmtpTimeouts, SmtpTlsOptions } from '#smtp-net';
+import type { Credentials } from './credentials.js';
+import { readSpool } from './spool-content.js';
+import type { TlsContexts } from './tls-contexts.js';
 
 export interface SmtpTransportOptions {
   readonly heloName: string;
   readonly timeouts?: Partial<SmtpTimeouts>;
 }
 
-const READ_BYTES = 65_536;
+export interface SmtpTransportPorts {
+  readonly contexts: TlsContexts;
+  readonly credentials: Credentials;
+}
+
 const BROKEN: ClientFault = {
   stage: 'connect',
   reason: 'unreachable',
@@ -20,29 +36,82 @@ const BROKEN: ClientFault = {
   enhanced: '4.3.0',
   message: 'connection could not be made',
 };
+/** A host whose TLS is broken is not asked for it again so soon; only `opportunistic` routes remember. */
+const BROKEN_TLS_MS = 600_000;
+const MAX_BROKEN_TLS = 1_000;
+
+type Wishes = Pick<SmtpConnectOptions, 'tls' | 'auth' | 'protocol'>;
 
 export class SmtpTransport implements Transport {
   readonly #options: SmtpTransportOptions;
+  readonly #ports: SmtpTransportPorts;
   readonly #aborting = new AbortController();
+  /** By host, address and port: since when, and why. */
+  readonly #brokenTls = new Map<string, { readonly atMs: number; readonly why: string }>();
   #open = 0;
   #allClosed: (() => void) | undefined;
 
-  constructor(options: SmtpTransportOptions) {
+  constructor(options: SmtpTransportOptions, ports: SmtpTransportPorts) {
     this.#options = options;
+    this.#ports = ports;
     // One signal for all connections is meant, not a leak.
     setMaxListeners(0, this.#aborting.signal);
   }
 
-  async connect(target: Target): Promise<ConnectResult> {
+  /**
+   * As the route wants it. INVARIANT (floor): plaintext after a failed handshake only where the route is
+   * `opportunistic`, and on a new connection; octets injected into the handshake end the attempt for every route.
+   */
+  async connect(target: Target, route: SmtpRoute): Promise<ConnectResult> {
+    const prepared = await this.#prepare(target, route);
+    if ('fault' in prepared) return { ok: false, fault: prepared.fault };
+    const { tls, ...others } = prepared.wishes;
+    const mayFallBack = route.tls?.require === 'opportunistic' && !route.tls.implicit;
+    const known = mayFallBack ? this.#knownBroken(target) : undefined;
+    if (known !== undefined) return this.#attempt(target, others, { verified: false, why: known });
+    const result = await this.#attempt(target, prepared.wishes);
+    if (result.ok || !mayFallBack || tls === undefined || result.fault.reason !== 'tls') return result;
+    const why = result.fault.message;
+    this.#rememberBroken(target, why);
+    return this.#attempt(target, others, { verified: false, why });
+  }
+
+  async #prepare(target: Target, route: SmtpRoute): Promise<{ wishes: Wishes } | { fault: ClientFault }> {
+    const { protocol } = route;
+    let wishes: Wishes = protocol === undefined ? {} : { protocol };
+    if (route.tls !== undefined) {
+      const context = await this.#ports.contexts.get(route.tls);
+      if (!context.ok) return { fault: notReady('tls', context.message) };
+      wishes = { ...wishes, tls: { ...tlsOptions(target, route.tls), context: context.context } };
+    }
+    if (route.auth === undefined) return { wishes };
+    const found = await this.#ports.credentials.get(route.auth);
+    return found.ok ? { wishes: { ...wishes, auth: found.credentials } } : { fault: notReady('auth', found.message) };
+  }
+
+  async #attempt(target: Target, wishes: Wishes, tls?: AttemptTls): Promise<ConnectResult> {
     try {
-      const connection = await connectSmtp({ ...target, ...this.#options, signal: this.#aborting.signal });
+      const signal = this.#aborting.signal;
+      const connection = await connectSmtp({ ...target, ...this.#options, ...wishes, signal });
       this.#open += 1;
       connection.onClose(() => this.#connectionClosed());
-      return { ok: true, connection: new KeptConnection(connection) };
+      return { ok: true, connection: new KeptConnection(connection, tls ?? evidence(connection, wishes)) };
     } catch (error) {
       if (!(error instanceof SmtpConnectFault)) return { ok: false, fault: BROKEN };
       return { ok: false, fault: error.fault, ...(error.reply === undefined ? {} : { reply: error.reply }) };
     }
+  }
+
+  #knownBroken(target: Target): string | undefined {
+    const known = this.#brokenTls.get(keyOf(target));
+    return known !== undefined && Date.now() - known.atMs < BROKEN_TLS_MS ? known.why : undefined;
+  }
+
+  #rememberBroken(target: Target, why: string): void {
+    this.#brokenTls.delete(keyOf(target));
+    this.#brokenTls.set(keyOf(target), { atMs: Date.now(), why });
+    const [oldest] = this.#brokenTls.keys();
+    if (this.#brokenTls.size > MAX_BROKEN_TLS && oldest !== undefined) this.#brokenTls.delete(oldest);
   }
 
   /** Cuts off every connection, those that are being made included; what was on them comes back as lost. */
@@ -70,11 +139,35 @@ export class SmtpTransport implements Transport {
   }
 }
 
+function keyOf({ host, address, port }: Target): string {
+  return `${host} ${address} ${String(port)}`;
+}
+
+function tlsOptions(target: Target, { implicit, require }: RouteTls): SmtpTlsOptions {
+  return { mode: implicit ? 'implicit' : 'starttls', require, serverName: target.host };
+}
+
+/** Our side is not ready: the operator's to mend, so the mail waits. */
+function notReady(stage: 'tls' | 'auth', message: string): ClientFault {
+  return { stage, reason: stage, progress: 'none', enhanced: '4.3.5', message };
+}
+
+function evidence({ tls, plaintextBecause }: SmtpConnection, wishes: Wishes): AttemptTls | undefined {
+  if (wishes.tls === undefined) return undefined;
+  return tls ?? { verified: false, why: plaintextBecause ?? 'the connection is not encrypted' };
+}
+
 class KeptConnection implements OutboundConnection {
+  readonly tls?: AttemptTls;
   readonly #connection: SmtpConnection;
 
-  constructor(connection: SmtpConnection) {
+  constructor(connection: SmtpConnection, tls: AttemptTls | undefined) {
     this.#connection = connection;
+    if (tls !== undefined) this.tls = tls;
+  }
+
+  get dsn(): boolean {
+    return this.#connection.extensions.dsn;
   }
 
   get usable(): boolean {
@@ -108,12 +201,7 @@ class KeptConnection implements OutboundConnection {
 }
 
 function openContent(content: ContentSource): Uint8Array | AsyncIterable<Uint8Array> {
-  return content.kind === 'inline' ? content.bytes : readSpool(content.file);
-}
-
-/** Opens the file only when the first block is wanted: a transaction may end before its content is asked for. */
-async function* readSpool(file: string): AsyncIterable<Uint8Array> {
-  for await (const chunk of createReadStream(file, { highWaterMark: READ_BYTES })) yield chunk as Uint8Array;
+  return content.kind === 'inline' ? content.bytes : readSpool(content);
 }
 
 /** The first octets of a content, for the header in a bounce. */
