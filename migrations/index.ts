@@ -8,7 +8,9 @@ import { CreateAccountAndSecret1763800000006 } from './0006-create-account-and-s
 import { AddDeliveryStatusNotifications1763800000007 } from './0007-add-delivery-status-notifications.js';
 import { CreateAuditChain1763800000008 } from './0008-create-audit-chain.js';
 import { AddLeaseRecovery1763800000009 } from './0009-add-lease-recovery.js';
+import { CreateRetentionAndChunks1763800000010 } from './0010-create-retention-and-chunks.js';
 import { AddReviews1763800000011 } from './0011-add-reviews.js';
+import { AddRefusedPolicy1763800000012 } from './0012-add-refused-policy.js';
 
 export const MIGRATIONS = [
   CreateMessageAndQueue1763800000001,
@@ -20,7 +22,9 @@ export const MIGRATIONS = [
   AddDeliveryStatusNotifications1763800000007,
   CreateAuditChain1763800000008,
   AddLeaseRecovery1763800000009,
+  CreateRetentionAndChunks1763800000010,
   AddReviews1763800000011,
+  AddRefusedPolicy1763800000012,
 ] as const;
 
 /** As noted in `schema_migration`. */

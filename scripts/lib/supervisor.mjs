@@ -75,8 +75,8 @@ export class Supervisor {
         this.#ready.done = true;
         ready({ ...told, adminKey: setup.adminKey });
       };
-      this.#gateway = this.#process('gateway', env, { onReady, onFatal });
-      this.#api = this.#process('admin-api', env, { onReady, onFatal });
+      this.#gateway = this.#process('gateway', asRole(env, env.GATEWAY_DATABASE_URL), { onReady, onFatal });
+      this.#api = this.#process('admin-api', asRole(env, env.ADMIN_API_DATABASE_URL), { onReady, onFatal });
       this.#gateway.start();
       this.#api.start();
       this.#rotation = setInterval(() => this.#rotateLogs(), ROTATE_EVERY_MS);
@@ -153,6 +153,7 @@ export class Supervisor {
       ...this.userEnv,
       ADMIN_API_PORT: String(this.options.apiPort),
       DATABASE_URL: databaseUrl,
+      ...(!this.userEnv.DATABASE_URL && embeddedRoles(databaseUrl)),
       POSTERN_DATA_DIR: this.dataDir,
       POSTERN_FIRST_POLICY: this.options.policy,
       ...(this.options.publish !== undefined && { POSTERN_PUBLISH_POLICY: this.options.publish }),
@@ -242,6 +243,20 @@ export class Supervisor {
       this.log(error.message);
     }
   }
+}
+
+/** In the embedded PostgreSQL each process has a role of its own; setup makes them. */
+const embeddedRoles = (url) => ({
+  GATEWAY_DATABASE_URL: url.replace('//postern@', '//postern_gateway@'),
+  ADMIN_API_DATABASE_URL: url.replace('//postern@', '//postern_admin_api@'),
+});
+
+/** A process learns its own way to the database, and no other. */
+function asRole(env, url) {
+  const own = { ...env, DATABASE_URL: url || env.DATABASE_URL };
+  delete own.GATEWAY_DATABASE_URL;
+  delete own.ADMIN_API_DATABASE_URL;
+  return own;
 }
 
 function readProcesses(file) {

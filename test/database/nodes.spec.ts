@@ -253,3 +253,14 @@ test('a node tells which policy it judges by', async () => {
     digest: 'sha256:ab',
   });
 });
+
+test('a node tells which released policy it does not take, until that is over', async () => {
+  const node = await one.nodes.join('a');
+  const seen = async (): Promise<unknown> => (await two.nodes.list()).find(({ name }) => name === 'a')?.refused;
+  node.reportPolicy(7, 'sha256:ab');
+  node.reportRefusal({ revision: 8, reason: 'port 25 is taken' });
+  await eventually(async () => (await seen()) !== undefined);
+  expect(await seen()).toEqual({ revision: 8, reason: 'port 25 is taken' });
+  node.reportRefusal(undefined);
+  await eventually(async () => (await seen()) === undefined);
+});

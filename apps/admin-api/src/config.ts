@@ -24,6 +24,18 @@ const ENVIRONMENT = z.object({
     .string()
     .refine((path) => isAbsolute(path), 'expected an absolute path')
     .optional(),
+  /** Its own role; where there is none, that of DATABASE_URL. */
+  ADMIN_API_DATABASE_URL: z
+    .string()
+    .regex(/^postgres(ql)?:\/\//u, 'expected an address that starts with `postgresql://`')
+    .optional(),
+  /** Read by setup, which grants its role what a gateway needs. */
+  GATEWAY_DATABASE_URL: z
+    .string()
+    .regex(/^postgres(ql)?:\/\//u, 'expected an address that starts with `postgresql://`')
+    .optional(),
+  POSTERN_AUDIT_DAYS: wholeNumber(6, 36_500, 'expected days from 6 to 36500').default(365),
+  POSTERN_CONTENT_DAYS: wholeNumber(6, 36_500, 'expected days from 6 to 36500').default(30),
   ADMIN_API_HOST: z.string().min(1, 'expected an address to listen on').default('127.0.0.1'),
   ADMIN_API_PORT: wholeNumber(0, 65_535, 'expected a port from 0 (any) to 65535').default(8025),
   ADMIN_LOG_LEVEL: z.enum(LOG_LEVELS, `expected one of ${LOG_LEVELS.join(', ')}`).default('info'),
@@ -34,6 +46,11 @@ const ENVIRONMENT = z.object({
 
 export interface AdminApiConfig {
   readonly databaseUrl: string;
+  /** For setup: of the role that owns the tables. */
+  readonly ownerDatabaseUrl: string;
+  readonly gatewayDatabaseUrl?: string;
+  readonly auditDays: number;
+  readonly contentDays: number;
   readonly dataDir: string;
   readonly secretKeyFile: string;
   /** Whether it was named: then it must be there, and is not made. */
@@ -62,7 +79,11 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   if (!read.success || faults.length > 0) return { ok: false, faults };
   const env = read.data;
   const config: AdminApiConfig = {
-    databaseUrl: env.DATABASE_URL,
+    databaseUrl: env.ADMIN_API_DATABASE_URL ?? env.DATABASE_URL,
+    ownerDatabaseUrl: env.DATABASE_URL,
+    ...(env.GATEWAY_DATABASE_URL !== undefined && { gatewayDatabaseUrl: env.GATEWAY_DATABASE_URL }),
+    auditDays: env.POSTERN_AUDIT_DAYS,
+    contentDays: env.POSTERN_CONTENT_DAYS,
     dataDir: env.POSTERN_DATA_DIR,
     secretKeyFile: env.POSTERN_SECRET_KEY_FILE ?? join(env.POSTERN_DATA_DIR, 'secret-key'),
     secretKeyFileNamed: env.POSTERN_SECRET_KEY_FILE !== undefined,
@@ -83,6 +104,10 @@ const MEANINGS: Readonly<Record<keyof typeof ENVIRONMENT.shape, readonly [fallba
     '`secret-key` in the data directory',
     'absolute path of the key that secrets are sealed with',
   ],
+  ADMIN_API_DATABASE_URL: ['`DATABASE_URL`', 'the same database as a role of its own; see docs/operations.md'],
+  GATEWAY_DATABASE_URL: ['', 'role that is granted what a gateway needs, by the start'],
+  POSTERN_AUDIT_DAYS: ['`365`', 'days the audit is kept, at least 6; set at the start'],
+  POSTERN_CONTENT_DAYS: ['`30`', 'days mail is kept, at least 6, and as long as it waits; set at the start'],
   ADMIN_API_HOST: ['`127.0.0.1`', 'address to listen on'],
   ADMIN_API_PORT: ['`8025`', 'port; 0 = any free one'],
   ADMIN_LOG_LEVEL: ['`info`', `one of ${LOG_LEVELS.map((level) => `\`${level}\``).join(', ')}`],

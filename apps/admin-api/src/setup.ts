@@ -9,6 +9,7 @@ import { ensureAdminKey } from './first-admin-key.js';
 import { ensureSecretKey, SecretKeyMissing } from './first-secret-key.js';
 import { ensurePolicy, PolicyFileRefused, publishPolicyFile } from './first-policy.js';
 import { createLogger } from './logger.js';
+import { ensureRoles } from './process-roles.js';
 import { endAsMisconfigured, tellSupervisor } from './process-messages.js';
 
 const DATABASE_DEADLINE_MS = 30_000;
@@ -45,7 +46,7 @@ function isSentence(error: unknown): error is Error {
 async function openDatabase(access: DatabaseAccess, config: AdminApiConfig, logger: Logger): Promise<void> {
   const deadline = AbortSignal.timeout(DATABASE_DEADLINE_MS);
   try {
-    await access.open(config, logger, deadline);
+    await access.open({ ...config, databaseUrl: config.ownerDatabaseUrl }, logger, deadline);
   } catch (error) {
     if (!deadline.aborted) throw error;
     await endAsMisconfigured(`the database cannot be reached; DATABASE_URL must name a PostgreSQL server that runs`);
@@ -58,6 +59,8 @@ async function setUp(
 ): Promise<{ created: string | undefined; file: string }> {
   await ensureSecretKey(config);
   await database.migrate();
+  await database.setRetention(config);
+  await ensureRoles(database, config);
   const readText = (file: string): Promise<string> => readFile(file, 'utf8');
   if (config.publishPolicyFile === undefined) {
     await ensurePolicy(database, config.firstPolicyFile ?? defaultPolicyFile(import.meta.dirname), readText);

@@ -26,6 +26,11 @@ const integer = (from: number, to: number): z.ZodType<number> =>
 
 const ENVIRONMENT = z.object({
   DATABASE_URL: z.string().regex(/^postgres(ql)?:\/\//, 'expected `postgresql://user@host/database`'),
+  /** Its own role; where there is none, that of DATABASE_URL. */
+  GATEWAY_DATABASE_URL: z
+    .string()
+    .regex(/^postgres(ql)?:\/\//, 'expected `postgresql://user@host/database`')
+    .optional(),
   POSTERN_DATA_DIR: z.string().refine(isAbsolute, 'expected an absolute path'),
   POSTERN_SECRET_KEY_FILE: z.string().refine(isAbsolute, 'expected an absolute path').optional(),
   GATEWAY_HOSTNAME: hostName.default(defaultHostName),
@@ -80,7 +85,7 @@ export function readGatewayConfig(environment: Readonly<Record<string, string | 
   return {
     ok: true,
     config: Object.freeze({
-      databaseUrl: values.DATABASE_URL,
+      databaseUrl: values.GATEWAY_DATABASE_URL ?? values.DATABASE_URL,
       dataDir: values.POSTERN_DATA_DIR,
       secretKeyFile: values.POSTERN_SECRET_KEY_FILE ?? join(values.POSTERN_DATA_DIR, 'secret-key'),
       hostname: values.GATEWAY_HOSTNAME.toLowerCase(),
@@ -96,6 +101,7 @@ export function readGatewayConfig(environment: Readonly<Record<string, string | 
 
 const MEANINGS: Readonly<Record<keyof typeof ENVIRONMENT.shape, readonly [fallback: string, meaning: string]>> = {
   DATABASE_URL: ['set by `npm start`', 'PostgreSQL, 15 or newer'],
+  GATEWAY_DATABASE_URL: ['`DATABASE_URL`', 'the same database as a role of its own; see docs/operations.md'],
   POSTERN_DATA_DIR: ['set by `npm start`', 'absolute path of the data directory'],
   POSTERN_SECRET_KEY_FILE: [
     '`secret-key` in the data directory',

@@ -36,7 +36,8 @@ const ATTEMPT: FieldsOf<AttemptRecord> = {
   host: 'next hop by name; for files what was written',
   address: 'its IP address',
   port: 'its TCP port',
-  stage: 'stage that decided: `connect`, `banner`, `ehlo`, `tls`, `auth`, `mail`, `rcpt`, `data`, `content`, `file`, `dns`, `policy`',
+  stage:
+    'stage that decided: `connect`, `banner`, `ehlo`, `tls`, `auth`, `mail`, `rcpt`, `data`, `content`, `file`, `dns`, `policy`',
   reply: 'the remote’s reply, control characters replaced, at most 512 octets; or the network’s fault',
   code: 'SMTP code of the reply',
   enhanced: 'enhanced status code of the reply',
@@ -226,6 +227,10 @@ const EVENTS: Catalogue = {
       recipients: 'how many',
       by: 'gateway that found it',
     },
+  },
+  'audit.retention': {
+    meaning: 'Days older than retention keeps were dropped.',
+    fields: { dropped: 'tables that held them' },
   },
   'audit.gap': {
     meaning: 'Events were lost while the database was away and the buffer was full.',

@@ -267,6 +267,8 @@ export type AuditEvent = EventBase &
         readonly kind: 'audit.gap';
         readonly data: { lost: number; firstAtMs: number; lastAtMs: number; reason: string };
       }
+    /** Days that retention dropped, tables by name. */
+    | { readonly kind: 'audit.retention'; readonly data: { dropped: readonly string[] } }
     | { readonly kind: 'gateway.started'; readonly data: { node: string; version: string } }
     | { readonly kind: 'gateway.stopped'; readonly data: { node: string; reason: string } }
   );

@@ -218,7 +218,7 @@ export class AuditVerifier {
     return unchained;
   }
 
-  /** Mostly a row's block is of its own day; what is not found there is looked for in every later one. */
+  /** Mostly a row's block is of its own day; what is not found there is looked for in every other one. */
   async #strangersOf(dayMs: number): Promise<readonly { id: string; kind: string }[]> {
     const range = [idFloor(dayMs), idFloor(dayMs + DAY_MS)];
     const { rows } = await query<{ id: string; kind: string }>(this.#pool, {
@@ -230,8 +230,8 @@ export class AuditVerifier {
     });
     if (rows.length === 0) return rows;
     const elsewhere = await query<{ id: string }>(this.#pool, {
-      text: `select b.id from (select unnest(row_ids) as id from audit_block where id >= $1::uuid) b where b.id = any($2::uuid[])`,
-      values: [idFloor(dayMs + DAY_MS), uuidArray(rows.map(({ id }) => id))],
+      text: `select b.id from (select unnest(row_ids) as id from audit_block) b where b.id = any($1::uuid[])`,
+      values: [uuidArray(rows.map(({ id }) => id))],
     });
     const known = new Set(elsewhere.rows.map(({ id }) => id));
     return rows.filter(({ id }) => !known.has(id));

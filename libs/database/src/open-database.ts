@@ -19,7 +19,8 @@ import { ListStore } from './list-store.js';
 import { migrate } from './migrate.js';
 import { NodeStore } from './node-store.js';
 import { Orm } from './orm.js';
-import { Partitions } from './partitions.js';
+import { grant, type ProcessKind } from './grants.js';
+import { Partitions, type Retention } from './partitions.js';
 import { PolicyStore } from './policy-store.js';
 import { QueueInspection } from './queue-inspection.js';
 import { PostgresQueueStore, type QueueStoreOptions } from './queue-store.js';
@@ -54,6 +55,10 @@ export interface Database {
   readonly queue: QueueStore & Pick<QueueInspection, 'status' | 'entries' | 'stillQueued' | 'committed' | 'retryNow'>;
   /** Mail that waits for a person. */
   readonly reviews: ReviewStore;
+  /** How many days are kept. Only for the owner of the tables. */
+  setRetention(retention: Retention): Promise<void>;
+  /** Rights of another role: what a process of this kind needs, and nothing more. Only for the owner of the tables. */
+  grant(role: string, to: ProcessKind, how: { readonly create: boolean }): Promise<void>;
   readonly policies: PolicyStore;
   readonly lists: ListStore;
   readonly apiKeys: ApiKeyStore;
@@ -83,7 +88,7 @@ export async function openDatabase(settings: DatabaseSettings): Promise<Database
 function assemble(config: DatabaseConfig, watch: Watch): Database {
   const connections = openConnections(config);
   const orm = new Orm(config);
-  const partitions = new Partitions(connections.read);
+  const partitions = new Partitions(connections.read, connections.report);
   const lists = new ListStore(connections.read);
   const nodes = new NodeStore({
     pool: connections.read,
@@ -91,7 +96,9 @@ function assemble(config: DatabaseConfig, watch: Watch): Database {
     watch,
     housekeeping: async () => {
       await partitions.makeAhead();
+      await partitions.dropExpired();
       await lists.removeExpired();
+      await partitions.indexClosed();
     },
   });
   const chains = new AuditChains(() => nodes.current?.name ?? '');
@@ -126,6 +133,8 @@ function assemble(config: DatabaseConfig, watch: Watch): Database {
     },
     ...mailStores(connections, committer, { chains, owner, recovery, makePartitions }),
     reviews: new ReviewStore({ pool: connections.read, owner }),
+    setRetention: (retention) => partitions.setRetention(retention),
+    grant: (role, to, { create }) => grant(connections.read, { role, to, create }),
     policies: new PolicyStore(connections.read, orm),
     lists,
     apiKeys: new ApiKeyStore(orm),

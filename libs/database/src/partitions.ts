@@ -1,23 +1,38 @@
 /**
- * Day partitions of `message` and `audit_event`, by the UTC day of the id. Made ahead; made on demand when a row
- * finds none; never a default partition (it would block attaching). Attaching an empty table does not stop writers.
+ * Day partitions of mail and audit, by the UTC day of the id. Made ahead; made on demand when a row finds none; never a
+ * default partition (it would block attaching). Dropped when retention says so: the audit tells which, in its own chain.
+ * The functions in the database do the work, because the gateway's role may not (migration 0010).
  */
-import type { ClientBase, Pool } from 'pg';
-import { inTransaction } from './connections.js';
-import { idFloor, idTimeMs } from './new-id.js';
+import type { Pool } from 'pg';
+import { writeEvents } from './admin-events.js';
+import { inTransaction, query } from './connections.js';
+import { idTimeMs, newId } from './new-id.js';
+import { sqlState } from './operational-error.js';
 
 const DAY_MS = 86_400_000;
 const DAYS_AHEAD = 14;
-/** Advisory lock key: one maker at a time, over all nodes. */
-const LOCK_KEY = 0x706f7374_01;
-const TABLES = ['message', 'audit_event', 'audit_block'] as const;
+/** Tables dropped at once: each holds up writers for a moment. */
+const DROPPED_AT_ONCE = 8;
+const LOCK_NOT_AVAILABLE = '55P03';
+/** Hours of the day, UTC, in which text indexes are built. */
+const OFF_PEAK = { from: 1, to: 5 } as const;
+
+/** Days that are kept. */
+export interface Retention {
+  readonly auditDays: number;
+  /** Of content and envelope; longer while its mail waits. */
+  readonly contentDays: number;
+}
 
 export class Partitions {
   readonly #pool: Pool;
+  readonly #report: Pool;
   readonly #known = new Set<number>();
 
-  constructor(pool: Pool) {
+  /** `report` is for what may take minutes. */
+  constructor(pool: Pool, report: Pool) {
     this.#pool = pool;
+    this.#report = report;
   }
 
   /** Makes today's and the next 14 days' partitions; cheap when they exist. */
@@ -34,42 +49,47 @@ export class Partitions {
     await this.#make([...days]);
   }
 
+  /** Only the owner of the tables may; the others obey. */
+  async setRetention({ auditDays, contentDays }: Retention): Promise<void> {
+    await query(this.#pool, {
+      text: `update retention set days = case what when 'audit' then $1::int else $2::int end
+             where days <> case what when 'audit' then $1::int else $2::int end`,
+      values: [auditDays, contentDays],
+    });
+  }
+
+  /** Drops what is older than retention allows; busy tables are left for the next time. Returns what was dropped. */
+  async dropExpired(): Promise<readonly string[]> {
+    try {
+      return await inTransaction(this.#pool, async (client) => {
+        const found = await client.query<{ partition: string }>('select partition from expired_days() limit $1', [
+          DROPPED_AT_ONCE,
+        ]);
+        if (found.rows.length === 0) return [];
+        const dropped = found.rows.map(({ partition }) => partition);
+        // First: the chain of administration then always has a block in a day that is kept.
+        await writeEvents(client, [{ id: newId(), kind: 'audit.retention', data: { dropped } }]);
+        await client.query('select drop_expired_days($1)', [DROPPED_AT_ONCE]);
+        return dropped;
+      });
+    } catch (error) {
+      if (sqlState(error) === LOCK_NOT_AVAILABLE) return [];
+      throw error;
+    }
+  }
+
+  /** Builds the text index of one day that is over, at night. */
+  async indexClosed(nowMs = Date.now()): Promise<void> {
+    const hour = new Date(nowMs).getUTCHours();
+    if (hour < OFF_PEAK.from || hour >= OFF_PEAK.to) return;
+    await query(this.#report, { text: 'select index_closed_day()' });
+  }
+
   async #make(days: readonly number[]): Promise<void> {
     const missing = days.filter((day) => !this.#known.has(day));
     if (missing.length === 0) return;
-    await inTransaction(this.#pool, async (client) => {
-      await client.query('select pg_advisory_xact_lock($1)', [LOCK_KEY]);
-      for (const table of TABLES) await makeMissing(client, table, missing);
-    });
+    const dates = missing.map((day) => new Date(day * DAY_MS).toISOString().slice(0, 10));
+    await query(this.#pool, { text: 'select make_days($1::date[])', values: [dates] });
     for (const day of missing) this.#known.add(day);
   }
-}
-
-function partitionName(table: string, day: number): string {
-  return `${table}_${new Date(day * DAY_MS).toISOString().slice(0, 10).replaceAll('-', '')}`;
-}
-
-async function makeMissing(client: ClientBase, table: (typeof TABLES)[number], days: readonly number[]): Promise<void> {
-  const names = days.map((day) => partitionName(table, day));
-  const { rows } = await client.query<{ name: string }>(
-    `select c.relname as name from pg_inherits i join pg_class c on c.oid = i.inhrelid
-     where i.inhparent = $1::regclass and c.relname = any($2)`,
-    [table, names],
-  );
-  const present = new Set(rows.map((row) => row.name));
-  for (const day of days) if (!present.has(partitionName(table, day))) await makeOne(client, table, day);
-}
-
-async function makeOne(client: ClientBase, table: (typeof TABLES)[number], day: number): Promise<void> {
-  const name = partitionName(table, day);
-  await client.query(`create table ${name} (like ${table} including defaults including constraints including storage)`);
-  if (table !== 'message') {
-    // Row triggers come with the parent; this one guards the partition itself.
-    await client.query(
-      `create trigger ${name}_no_truncate before truncate on ${name} for each statement execute function refuse_change()`,
-    );
-  }
-  await client.query(
-    `alter table ${table} attach partition ${name} for values from ('${idFloor(day * DAY_MS)}') to ('${idFloor((day + 1) * DAY_MS)}')`,
-  );
 }
