@@ -20,6 +20,7 @@ import type { SpoolSweeper } from './inbound/spool-sweeper.js';
 import type { Logger } from './log.js';
 import type { PolicyReloader } from './policy/policy-reloader.js';
 import type { RelayRunner } from './relay/relay-runner.js';
+import type { ReviewRunner } from './reviews/review-runner.js';
 import { VERSION } from './version.js';
 
 /** A predecessor that is still closing its sockets is given this long before a taken port is an error. */
@@ -38,6 +39,7 @@ export interface GatewayParts {
   readonly reloader: PolicyReloader;
   readonly sweeper: SpoolSweeper;
   readonly audit: AuditIntake;
+  readonly reviews: ReviewRunner;
 }
 
 export class Gateway implements OnApplicationBootstrap, OnApplicationShutdown {
@@ -48,7 +50,7 @@ export class Gateway implements OnApplicationBootstrap, OnApplicationShutdown {
   constructor(private readonly parts: GatewayParts) {}
 
   async onApplicationBootstrap(): Promise<void> {
-    const { config, database, log, relay, reloader, sweeper, listeners } = this.parts;
+    const { config, database, log, relay, reloader, reviews, sweeper, listeners } = this.parts;
     await mkdir(join(config.dataDir, 'spool'), { recursive: true, mode: 0o700 });
     await mkdir(join(config.dataDir, 'mail'), { recursive: true, mode: 0o700 });
     const node = await database.nodes.join(config.nodeName);
@@ -62,22 +64,34 @@ export class Gateway implements OnApplicationBootstrap, OnApplicationShutdown {
       this.#applyLimits(loaded.policy.limits);
       if (this.#ready) this.#tellReady();
     });
+    reloader.onRefusal((refused) => {
+      node.reportRefusal(refused);
+    });
     await this.#loadPolicy();
     relay.start();
     sweeper.start();
-    this.#unsubscribe = await database.notifications.listen(['policy_published', 'list_changed'], () => {
+    reviews.start();
+    const stopPolicyHints = await database.notifications.listen(['policy_published', 'list_changed'], () => {
       reloader.hint();
     });
+    const stopReviewHints = await database.notifications.listen(['review_requested'], () => {
+      reviews.hint();
+    });
+    this.#unsubscribe = () => {
+      stopPolicyHints();
+      stopReviewHints();
+    };
     log.info({ listeners: listeners.bound }, 'gateway is ready');
     this.#ready = true;
     this.#tellReady();
   }
 
   async onApplicationShutdown(): Promise<void> {
-    const { config, database, listeners, log, relay, reloader, server, sweeper } = this.parts;
+    const { config, database, listeners, log, relay, reloader, reviews, server, sweeper } = this.parts;
     log.info('stopping: no new mail, finishing what is in flight');
     this.#unsubscribe?.();
     sweeper.stop();
+    await reviews.stop();
     await reloader.stop();
     const sessionsGraceMs = Math.floor(config.stopGraceMs * SESSION_SHARE);
     await listeners.stop(sessionsGraceMs);

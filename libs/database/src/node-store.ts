@@ -30,6 +30,7 @@ const DECLARE_DEAD = `
 /** Names seen within a day; the newest incarnation of each. */
 const LIST = `
   select distinct on (name) id, name, started_at, stopped_at, policy_revision, policy_digest,
+    refused_revision, refused_reason,
     stopped_at is null and alive_until >= now() as alive
   from node where stopped_at is null or alive_until > now() - interval '1 day' order by name, id desc`;
 
@@ -41,6 +42,8 @@ interface NodeRow {
   stopped_at: Date | null;
   policy_revision: number | null;
   policy_digest: string | null;
+  refused_revision: number | null;
+  refused_reason: string | null;
   alive: boolean;
 }
 
@@ -95,6 +98,9 @@ export class NodeStore {
       ...(row.stopped_at === null ? {} : { stoppedAt: row.stopped_at }),
       ...(row.policy_revision === null ? {} : { revision: row.policy_revision }),
       ...(row.policy_digest === null ? {} : { digest: row.policy_digest }),
+      ...(row.refused_revision === null
+        ? {}
+        : { refused: { revision: row.refused_revision, reason: row.refused_reason ?? '' } }),
     }));
   }
 
@@ -119,6 +125,7 @@ export class JoinedNode {
   #straysSought = false;
   #ended = false;
   #policy: { readonly revision: number; readonly digest: string } | undefined;
+  #refused: NodeStatus['refused'];
 
   constructor(name: string, options: NodeOptions, left: () => void) {
     this.name = name;
@@ -165,7 +172,21 @@ export class JoinedNode {
   /** Tells which policy this node judges by; shown by NodeStore.list(). Repeated with every beat until it is stored. */
   reportPolicy(revision: number, digest: string): void {
     this.#policy = { revision, digest };
-    void this.heartbeat().catch(ignore);
+    this.#tellSoon();
+  }
+
+  /** Tells which released policy this node does not take, and why; undefined when that is over. Repeated likewise. */
+  reportRefusal(refused: NodeStatus['refused']): void {
+    this.#refused = refused;
+    this.#tellSoon();
+  }
+
+  /** A beat that is under way may have read what is told no longer: the next one follows it. */
+  #tellSoon(): void {
+    void (this.#beating ?? Promise.resolve())
+      .catch(ignore)
+      .then(() => this.heartbeat())
+      .catch(ignore);
   }
 
   /** Gives all leases back and frees the name. */
@@ -238,9 +259,16 @@ export class JoinedNode {
     try {
       if (this.#client === undefined) await this.#connect();
       const { rowCount } = await this.#connected().query(
-        `update node set alive_until = now() + interval '${ALIVE_SECONDS} seconds', policy_revision = $2, policy_digest = $3
+        `update node set alive_until = now() + interval '${ALIVE_SECONDS} seconds', policy_revision = $2, policy_digest = $3,
+           refused_revision = $4, refused_reason = $5
          where id = $1 and stopped_at is null`,
-        [this.#id, this.#policy?.revision ?? null, this.#policy?.digest ?? null],
+        [
+          this.#id,
+          this.#policy?.revision ?? null,
+          this.#policy?.digest ?? null,
+          this.#refused?.revision ?? null,
+          this.#refused?.reason ?? null,
+        ],
       );
       if (rowCount === 0) await this.#begin();
       this.#lastBeatMs = performance.now();

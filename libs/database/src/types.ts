@@ -133,6 +133,8 @@ export interface NodeStatus {
   /** Policy it judges by. */
   readonly revision?: number;
   readonly digest?: string;
+  /** Released policy that it does not take. */
+  readonly refused?: { readonly revision: number; readonly reason: string };
 }
 
 export interface PolicyRevision {

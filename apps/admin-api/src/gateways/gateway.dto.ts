@@ -1,5 +1,13 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 
+export class RefusedPolicyDto {
+  @ApiProperty({ type: 'integer', description: 'The released revision.' })
+  revision!: number;
+
+  @ApiProperty({ type: String, description: 'Why, for the operator: a port that is taken, a file that is missing.' })
+  reason!: string;
+}
+
 export class GatewayDto {
   @ApiProperty({ type: String, description: 'Name of the node.' })
   name!: string;
@@ -15,6 +23,12 @@ export class GatewayDto {
 
   @ApiPropertyOptional({ type: String, description: 'Digest of that revision.' })
   digest?: string;
+
+  @ApiPropertyOptional({
+    type: RefusedPolicyDto,
+    description: 'A released policy that it cannot use; it keeps the one it runs.',
+  })
+  refused?: RefusedPolicyDto;
 
   @ApiProperty({ type: String, format: 'date-time' })
   startedAt!: string;

@@ -18,6 +18,7 @@ function gatewayDto(node: NodeStatus): GatewayDto {
     alive: node.alive,
     ...(node.revision !== undefined && { revision: node.revision }),
     ...(node.digest !== undefined && { digest: node.digest }),
+    ...(node.refused !== undefined && { refused: node.refused }),
     startedAt: node.startedAt.toISOString(),
     ...(node.stoppedAt !== undefined && { stoppedAt: node.stoppedAt.toISOString() }),
   };

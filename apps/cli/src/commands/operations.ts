@@ -2,7 +2,7 @@ import { Option, type Command } from 'commander';
 import { show, type CommandContext } from '../context.js';
 import { expiry, wholeNumber } from '../options.js';
 import { collect, type Page } from '../pages.js';
-import { fields, shortTime, table } from '../text.js';
+import { fields, safe, shortTime, table } from '../text.js';
 
 interface QueueRow {
   readonly transaction: string;
@@ -19,6 +19,7 @@ interface GatewayRow {
   readonly name: string;
   readonly alive: boolean;
   readonly revision?: number;
+  readonly refused?: { readonly revision: number; readonly reason: string };
   readonly startedAt?: string;
   readonly stoppedAt?: string;
 }
@@ -75,7 +76,10 @@ export function gatewayCommands(program: Command, context: CommandContext): void
       const page = await context.api().json<Page<GatewayRow>>({ path: '/v1/gateways' });
       show(context, page, () => {
         if (page.data.length === 0) return ['no gateway has run within a day'];
-        return table(
+        const refusals = page.data.flatMap(({ name, refused }) =>
+          refused === undefined ? [] : [safe(`${name} does not take revision ${refused.revision}: ${refused.reason}`)],
+        );
+        const rows = table(
           ['gateway', 'alive', 'revision', 'started', 'stopped'],
           page.data.map((it) => [
             it.name,
@@ -85,6 +89,7 @@ export function gatewayCommands(program: Command, context: CommandContext): void
             shortTime(it.stoppedAt),
           ]),
         );
+        return [...rows, ...refusals];
       });
     });
 }

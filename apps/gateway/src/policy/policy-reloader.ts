@@ -28,6 +28,12 @@ export interface PolicyReloaderOptions {
   readonly log: Logger;
 }
 
+export interface PolicyRefusal {
+  readonly revision: number;
+  /** A sentence for the operator. */
+  readonly reason: string;
+}
+
 export class PolicyReloader {
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
@@ -35,11 +41,17 @@ export class PolicyReloader {
   #stopped = false;
   #reportedFailure = '';
   readonly #listeners: ((loaded: LoadedPolicy) => void)[] = [];
+  readonly #refusalListeners: ((refused: PolicyRefusal | undefined) => void)[] = [];
   /** Lists made anew beside the one in force, which take its place at the next look. */
   readonly #rebuilt = new Map<string, ManagedList>();
   #rebuilding: Promise<void> | undefined;
 
   constructor(private readonly options: PolicyReloaderOptions) {}
+
+  /** Told when a released policy is not taken, and (undefined) when that is over. */
+  onRefusal(listener: (refused: PolicyRefusal | undefined) => void): void {
+    this.#refusalListeners.push(listener);
+  }
 
   /** Told after every swap, also of a managed list alone. */
   onSwap(listener: (loaded: LoadedPolicy) => void): void {
@@ -88,12 +100,13 @@ export class PolicyReloader {
     const same = current?.revision === release.revision ? current : undefined;
     const { policy, digest } = same ?? (await this.#compileReleased(release));
     const lists = await this.#loadLists(policy, current?.lists ?? new Map<string, ManagedList>());
+    if (same !== undefined) this.#refusalEnded(); // what was refused is released no longer
     if (same !== undefined && sameLists(same.lists, lists)) return;
     const compiledAt = same === undefined ? new Date().toISOString() : same.compiledAt;
     const loaded = { policy, revision: release.revision, digest, lists, compiledAt };
     if (same !== undefined) this.options.holder.swap(loaded);
     else await this.#swapPolicy(loaded);
-    this.#reportedFailure = '';
+    this.#refusalEnded();
     for (const listener of this.#listeners) listener(loaded);
     this.#rebuildWorn(lists);
   }
@@ -174,6 +187,12 @@ export class PolicyReloader {
     return rebuilt?.type === known?.type ? (rebuilt ?? known) : known;
   }
 
+  #refusalEnded(): void {
+    if (this.#reportedFailure === '') return;
+    this.#reportedFailure = '';
+    for (const listener of this.#refusalListeners) listener(undefined);
+  }
+
   #reportFailure(error: unknown): void {
     const message = error instanceof Error ? error.message : String(error);
     const { log, nodeName } = this.options;
@@ -187,6 +206,7 @@ export class PolicyReloader {
     this.options.appendAudit([
       { id: newId(), kind: 'policy.load-failed', data: { node: nodeName, revision: error.revision, message } },
     ]);
+    for (const listener of this.#refusalListeners) listener({ revision: error.revision, reason: message });
   }
 }
 
