@@ -1,18 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { createSmtpServer } from '#smtp-net';
 import type { Transcript } from '../support/transcript.js';
 import { readTranscripts } from '../support/transcript.js';
+import { byteByByte, playOnMachine, whole } from '../support/transcript-players.js';
 import type { Cut } from '../support/transcript-players.js';
-import {
-  Observations,
-  byteByByte,
-  canPlayOverTcp,
-  playOnMachine,
-  playOverTcp,
-  recordingHooks,
-  whole,
-} from '../support/transcript-players.js';
+import { Observations } from '../support/transcript-seen.js';
+import { answeredBySmtpNet, canPlayOverTcp, listenFor, playOverTcp } from '../support/transcript-tcp.js';
 
 const transcripts = readTranscripts(import.meta.dirname);
 
@@ -26,21 +19,14 @@ function cutAt(places: readonly number[]): Cut {
 }
 
 async function playOnServer(transcript: Transcript, cut: Cut): Promise<void> {
-  const seen = new Observations(transcript);
-  const bugs: unknown[] = [];
-  const server = createSmtpServer({
-    hostname: 'mx.test',
-    limits: transcript.options.limits ?? {},
-    hooks: recordingHooks(seen),
-    onBug: (error) => bugs.push(error),
-  });
-  const { port } = await server.listen({ host: '127.0.0.1', port: 0 });
+  const seen = new Observations(transcript, answeredBySmtpNet);
+  const server = await listenFor(transcript, seen);
   try {
-    await playOverTcp(transcript, { host: '127.0.0.1', port }, cut, seen);
+    await playOverTcp(transcript, server, cut, seen);
   } finally {
-    await server.close(0);
+    await server.close();
   }
-  expect(bugs).toEqual([]);
+  expect(server.bugs).toEqual([]);
 }
 
 describe('transcripts', () => {

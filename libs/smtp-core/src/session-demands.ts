@@ -77,8 +77,8 @@ function mailDemand(params: MailParams, session: SessionFacts): ReplyKey | undef
 }
 
 function startTlsDemand(session: SessionFacts): ReplyKey | undefined {
-  if (!isEsmtp(session) || session.options.startTls !== true) return 'not-implemented';
-  return session.tls === undefined ? undefined : 'tls-active';
+  if (session.tls !== undefined) return 'tls-active';
+  return isEsmtp(session) && session.options.startTls === true ? undefined : 'not-implemented';
 }
 
 function authDemand(mechanism: string, session: SessionFacts): ReplyKey | undefined {
