@@ -95,7 +95,7 @@ function isWithin(bounds: Bounds, value: number): boolean {
   return aboveMin && (bounds.maxIncluded ? value <= bounds.max : value < bounds.max);
 }
 
-function matchesClock(set: Extract<ValueSet, { kind: 'clock' }>, value: string): Tri {
+export function matchesClock(set: Extract<ValueSet, { kind: 'clock' }>, value: string): Tri {
   const atMs = parseInstantMs(value);
   if (atMs === undefined) return UNKNOWN;
   const [hour = '0', minute = '0'] = set.zone.format(new Date(atMs)).split(':');

@@ -1,5 +1,5 @@
 /** Collects what is said about a document, with the place in the text where it was written. */
-import type { Finding, Severity } from './types.js';
+import type { Facts, Finding, Severity } from './types.js';
 
 export interface Place {
   readonly line: number;
@@ -34,6 +34,11 @@ export class Findings {
   /** A fault that prevents the document from being published. */
   blocks(code: string, pointer: string, message: string, fix?: string): void {
     this.add({ code, severity: 'blocks', pointer, message, ...(fix === undefined ? {} : { fix }) });
+  }
+
+  /** `blocks`, with the transaction that shows it. */
+  refutes(code: string, pointer: string, message: string, example: Facts): void {
+    this.add({ code, severity: 'blocks', pointer, message, example });
   }
 
   warns(code: string, pointer: string, message: string, fix?: string): void {

@@ -134,6 +134,8 @@ export interface Finding {
   readonly message: string;
   /** What to write instead, when there is one obvious cure. */
   readonly fix?: string;
+  /** A transaction that shows it: the facts that the judge is asked about. */
+  readonly example?: Facts;
 }
 
 export type ListType = 'address' | 'domain' | 'network' | 'word' | 'regex';

@@ -1,0 +1,25 @@
+/** T1: mail for a domain of ours that takes a route by MX comes back to whoever is the MX: ourselves. */
+import type { CompiledPolicy } from '../compiled.js';
+import type { Findings } from '../findings.js';
+import { splitAddress } from '../values/addresses.js';
+import { combine } from './box.js';
+import { textOf } from './dimension.js';
+import { exampleOf } from './example.js';
+import type { Flow } from './flow.js';
+import type { Searcher } from './search.js';
+
+export function reportCircles(policy: CompiledPolicy, flow: Flow, searcher: Searcher, findings: Findings): void {
+  const ours = flow.space.acceptedCases(true);
+  const told = new Set<string>();
+  for (const rule of flow.stages.find(({ name }) => name === 'routing')?.rules ?? []) {
+    const route = rule.route ?? '';
+    if (policy.routes.get(route)?.kind !== 'mx' || told.has(route)) continue;
+    const result = searcher.search(combine(flow.space, rule.cases, ours), { rule });
+    if (result.kind !== 'found') continue;
+    told.add(route);
+    const { recipient } = exampleOf(policy, flow, result.point).facts;
+    const domain = splitAddress(flow.space.rewritten(textOf(recipient)).address)?.domain ?? '';
+    const message = `mail for our own domain \`${domain}\` takes the mx route \`${route}\`, whose MX may be ourselves, expected a route with \`hosts\` or \`file\``;
+    findings.blocks('T1', rule.pointer, message);
+  }
+}

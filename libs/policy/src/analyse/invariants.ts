@@ -1,0 +1,84 @@
+/** V1: an invariant is broken by a transaction, which is shown, or it holds for all of them. */
+import type { CompiledPolicy } from '../compiled.js';
+import type { Findings } from '../findings.js';
+import type { CompiledInvariant } from '../program.js';
+import { combine, TooManyCases, type Case } from './box.js';
+import { exampleOf, judgeExample, printFacts } from './example.js';
+import { casesOfAll, type Flow, type FlowRule } from './flow.js';
+import type { Goal, Searcher } from './search.js';
+
+export function proveInvariants(policy: CompiledPolicy, flow: Flow, searcher: Searcher, findings: Findings): void {
+  for (const invariant of policy.program.invariants) prove({ policy, flow, searcher, findings }, invariant);
+}
+
+interface Proof {
+  readonly policy: CompiledPolicy;
+  readonly flow: Flow;
+  readonly searcher: Searcher;
+  readonly findings: Findings;
+}
+
+function prove(proof: Proof, invariant: CompiledInvariant): void {
+  const cases = forbidden(proof, invariant);
+  if (cases === undefined) return;
+  for (const goal of goalsOf(proof.flow, invariant)) {
+    const result = proof.searcher.search(combine(proof.flow.space, cases, goal.rule.cases), goal);
+    if (result.kind === 'none') continue;
+    if (result.kind === 'undecided') {
+      notProven(proof, invariant);
+      return;
+    }
+    const example = exampleOf(proof.policy, proof.flow, result.point);
+    const decision = judgeExample(example);
+    if (decision === undefined || !isMeant(invariant, decision)) {
+      notProven(proof, invariant);
+      return;
+    }
+    const by = decision.by === '' ? '' : ` by \`${decision.by}\``;
+    const message = `invariant \`${invariant.name}\` is broken: ${printFacts(example.facts)} gives ${decision.verdict}${by}`;
+    proof.findings.refutes('V1', invariant.pointer, message, example.facts);
+    return;
+  }
+}
+
+function forbidden(proof: Proof, invariant: CompiledInvariant): readonly Case[] | undefined {
+  try {
+    return casesOfAll(proof.flow.space, invariant.conditions);
+  } catch (error) {
+    if (!(error instanceof TooManyCases)) throw error;
+    notProven(proof, invariant);
+    return undefined;
+  }
+}
+
+function notProven({ findings }: Proof, { name, pointer }: CompiledInvariant): void {
+  const message = `invariant \`${name}\` could not be proven, expected rules that depend on fewer others: fewer facts in one rule, or one list instead of many rules`;
+  findings.blocks('V1', pointer, message);
+}
+
+/** Every way in which the forbidden verdict can come about. */
+function goalsOf(flow: Flow, { verdict, routes }: CompiledInvariant): readonly Goal[] {
+  const rules = flow.stages.flatMap((stage) => stage.rules).filter(({ monitor }) => !monitor);
+  const accepts = rules
+    .filter(({ route, verdict: own }) => route !== undefined && own !== undefined && isWanted(routes, route))
+    .map((rule): Goal => ({ rule, toTheEnd: true }));
+  const stops = rules.filter((rule) => isStop(rule) && (verdict === undefined || rule.verdict === verdict));
+  if (verdict === 'accept' || routes !== undefined) return accepts;
+  return [...(verdict === undefined ? accepts : []), ...stops.map((rule): Goal => ({ rule }))];
+}
+
+function isStop({ verdict }: FlowRule): boolean {
+  return verdict !== undefined && verdict !== 'accept';
+}
+
+function isWanted(routes: CompiledInvariant['routes'], route: string): boolean {
+  return routes === undefined || routes.names.has(route) !== routes.negated;
+}
+
+function isMeant(
+  { verdict, routes }: CompiledInvariant,
+  decision: { readonly verdict: string; readonly route?: string },
+): boolean {
+  if (verdict !== undefined && verdict !== decision.verdict) return false;
+  return routes === undefined || (decision.route !== undefined && isWanted(routes, decision.route));
+}
