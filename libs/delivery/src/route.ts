@@ -34,8 +34,8 @@ interface RouteBase {
 export interface RouteTls {
   /** The floor: `opportunistic` may end in plaintext, the others never do. */
   readonly require: 'opportunistic' | 'encrypted' | 'verified';
-  /** From the first octet instead of by STARTTLS. */
-  readonly implicit: boolean;
+  /** Absent: implicit (from the first octet) on port 465, STARTTLS on every other. */
+  readonly mode?: 'starttls' | 'implicit';
   /** Name of the trusted authorities; absent: those of the system. */
   readonly authorities?: string;
   /** Name of our own certificate. */

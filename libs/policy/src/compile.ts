@@ -13,7 +13,8 @@ import { compileLists } from './compile/lists.js';
 import { compileClients, compileDomains, compileRewriting, firstDomain } from './compile/parties.js';
 import { neededFacts, usedFacts } from './compile/needed-facts.js';
 import { compileListenerPrograms, compileListeners } from './compile/listeners.js';
-import { compileLimits, compilePostmasterDomain, compileRetry, compileRoutes } from './compile/places.js';
+import { compileLimits, compilePostmasterDomain } from './compile/places.js';
+import { compileRetry, compileRoutes, compileTlsProfiles } from './compile/routes.js';
 import { compileAcl, compileRouting } from './compile/rules.js';
 import type { PolicyDocument } from './document.js';
 import { shapeDocument } from './document-faults.js';
@@ -77,7 +78,7 @@ function compileParts(context: CompileContext): CompiledPolicy {
   const routing = compileRouting(context);
   const copies = compileCopies(context);
   const retryProfiles = compileRetry(context);
-  const routes = compileRoutes(context, retryProfiles);
+  const routes = compileRoutes(context, { retry: retryProfiles, tls: compileTlsProfiles(context) });
   const limits = compileLimits(context);
   const postmasterDomain = compilePostmasterDomain(context, domains, firstDomain(context, domains));
   const tests = compileTests(context);

@@ -9,8 +9,9 @@ import { conditionsSchema, givenSchema, neverSchema, type Conditions, type Given
 import { HEADER_FACT, HEADER_KEY_PATTERN } from './content-facts.js';
 import { ACL_PHASES, FACTS, type AclPhase } from './vocabulary.js';
 import { listenerSchema } from './document-listeners.js';
+import { retrySchema, routeSchema, tlsRequirement, tlsSchema, type RouteDocument } from './document-routes.js';
 import { copySchema, ruleMetadata, ruleSchema, type CopyDocument, type RuleDocument } from './document-rules.js';
-import { duration, flag, name, oneOrMore, size, text, values, waive, whole } from './schema-parts.js';
+import { duration, name, oneOrMore, size, text, values, waive, whole } from './schema-parts.js';
 
 const within = z.union(
   [
@@ -84,59 +85,6 @@ const routingRule = z.strictObject(
   { error: 'a routing rule: `name`, conditions and `route`' },
 );
 
-const host = z.strictObject(
-  {
-    host: text('a host name or an IP address', 255),
-    port: whole(1, 65_535, 'a port number from 1 to 65535').optional(),
-    priority: whole(0, 65_535, 'a number from 0 to 65535, lowest first').optional(),
-    weight: whole(1, 65_535, 'a number from 1 to 65535').optional(),
-  },
-  { error: '`{ host: NAME }` with, if need be, `port`, `priority` and `weight`' },
-);
-
-const route = z.strictObject(
-  {
-    description: text('a text').optional(),
-    hosts: z.array(host, { error: 'a list of hosts' }).min(1, { error: 'at least one host' }).optional(),
-    mx: flag('`true`').optional(),
-    file: z
-      .strictObject(
-        {
-          format: z.literal('maildir', { error: '`maildir`' }),
-          directory: text('a directory below the mail directory', 255),
-        },
-        { error: '`{ format: maildir, directory: NAME }`' },
-      )
-      .optional(),
-    'next-host-on': z
-      .array(whole(500, 599, 'a reply code from 500 to 599'), { error: 'a list of reply codes' })
-      .min(1, { error: 'at least one reply code' })
-      .optional(),
-    retry: name.optional(),
-    limits: z
-      .strictObject(
-        { connections: whole(1, 10_000, 'a number from 1 to 10000').optional() },
-        { error: '`{ connections: NUMBER }`' },
-      )
-      .optional(),
-  },
-  { error: 'a route: one of `hosts`, `mx` and `file`' },
-);
-
-const retry = z.strictObject(
-  {
-    first: duration.optional(),
-    factor: z
-      .number({ error: 'a number from 1 to 10' })
-      .min(1, { error: 'a number from 1 to 10' })
-      .max(10, { error: 'a number from 1 to 10' })
-      .optional(),
-    longest: duration.optional(),
-    'give-up': duration.optional(),
-  },
-  { error: 'the keys `first`, `factor`, `longest` and `give-up`' },
-);
-
 /** Looked up and recorded even where no rule asks; DNS lists are named by rules alone. */
 const RECORDED_FACTS = FACTS.filter(({ fetched, name: fact }) => fetched === true && fact !== 'dnsbl').map(
   (fact) => fact.name,
@@ -152,6 +100,7 @@ const settings = z.strictObject(
     'max-connections-per-address': whole(1, 100_000, 'a number from 1 to 100000').optional(),
     facts: z.array(recordedFact, { error: RECORDED_EXPECTED }).min(1, { error: RECORDED_EXPECTED }).optional(),
     'postmaster-domain': text('a domain of `domains`').optional(),
+    'tls-floor': tlsRequirement.optional(),
     'mixed-verdicts': z.enum(['hold', 'split', 'strictest'], { error: '`hold`, `split` or `strictest`' }).optional(),
   },
   { error: 'settings' },
@@ -233,8 +182,9 @@ const documentShape = {
   rewriting: many(rewriting, 'a list of rewriting entries').optional(),
   copies: many(copySchema, 'a list of copies').optional(),
   routing: many(routingRule, 'a list of routing rules').min(1, { error: 'at least one routing rule' }),
-  routes: named(route, 'routes by name'),
-  retry: named(retry, 'retry profiles by name').optional(),
+  routes: named(routeSchema, 'routes by name'),
+  tls: named(tlsSchema, 'TLS profiles by name').optional(),
+  retry: named(retrySchema, 'retry profiles by name').optional(),
   'review-queues': named(reviewQueue, 'review queues by name').optional(),
   settings: settings.optional(),
   invariants: many(invariant, 'a list of invariants').optional(),
@@ -264,14 +214,13 @@ export type PolicyDocument = z.infer<typeof policySchema>;
 export type ListenerDocument = z.infer<typeof listenerSchema>;
 export type ListDocument = z.infer<typeof list>;
 export type ClientDocument = z.infer<typeof client>;
-export type RouteDocument = z.infer<typeof route>;
 export interface TestDocument {
   name: string;
   given: Record<string, GivenValue | undefined>;
   expect: z.infer<typeof expectSchema>;
 }
 export type ReviewQueueDocument = z.infer<typeof reviewQueue>;
-export type { CopyDocument, RuleDocument };
+export type { CopyDocument, RouteDocument, RuleDocument };
 export type InvariantDocument = z.infer<typeof invariant>;
 export type { Conditions, GivenValue };
 

@@ -50,6 +50,7 @@ export type {
   ReviewQueue,
   RouteDefinition,
   RouteHost,
+  RouteTlsProfile,
   Severity,
   TransactionDecision,
   UnknownFact,

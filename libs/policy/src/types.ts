@@ -182,39 +182,7 @@ export interface ListenerAuth {
 
 export type AuthMechanism = 'PLAIN' | 'LOGIN' | 'SCRAM-SHA-256';
 
-export interface RetryProfile {
-  readonly name: string;
-  readonly firstMs: number;
-  readonly factor: number;
-  readonly longestMs: number;
-  readonly giveUpMs: number;
-}
-
-export interface RouteHost {
-  /** Lower-case A-label name, or an IP address without brackets. */
-  readonly host: string;
-  readonly port: number;
-  /** Lowest first. */
-  readonly priority: number;
-  /** Share among equals, at least 1. */
-  readonly weight: number;
-}
-
-interface RouteBase {
-  readonly name: string;
-  readonly retry: RetryProfile;
-  readonly limits: { readonly connections: number };
-}
-
-interface SmtpRouteBase extends RouteBase {
-  /** Permanent replies (500 to 599) after which the next host is asked all the same. */
-  readonly nextHostOn?: readonly number[];
-}
-
-export type RouteDefinition =
-  | (SmtpRouteBase & { readonly kind: 'hosts'; readonly hosts: readonly RouteHost[] })
-  | (SmtpRouteBase & { readonly kind: 'mx' })
-  | (RouteBase & { readonly kind: 'file'; readonly format: 'maildir'; readonly directory: string });
+export type { RetryProfile, RouteDefinition, RouteHost, RouteTlsProfile } from './route-types.js';
 
 /** A list whose entries live outside the document, at their own revision. */
 export interface ManagedListDefinition {

@@ -8,6 +8,8 @@ listeners: { inside: { address: 127.0.0.1, port: 2525, exposure: internal } }
 routing:
   - { name: hosts, when: { recipient.domain: [hosts.test] }, route: hosts }
   - { name: world, when: { recipient.domain: [world.test] }, route: world }
+  - { name: staff, when: { recipient.domain: [staff.test] }, route: mailboxes }
+  - { name: provider, when: { recipient.domain: [provider.test] }, route: provider }
   - { name: rest, route: files }
 routes:
   hosts:
@@ -16,9 +18,16 @@ routes:
     limits: { connections: 7 }
     retry: impatient
   world: { mx: true }
+  mailboxes: { hosts: [{ host: 192.0.2.9, port: 24 }], protocol: lmtp, source: [192.0.2.1, "2001:db8::1"] }
+  provider:
+    hosts: [{ host: smtp.provider.test, port: 465 }]
+    tls: verified
+    auth: { username: us, password: secret/provider }
   files: { file: { format: maildir, directory: kept } }
+tls:
+  verified: { require: verified, authorities: inside, certificate: ours }
 retry:
-  impatient: { first: 1s, factor: 3, longest: 1m, give-up: 1h }
+  impatient: { first: 1s, factor: 3, longest: 1m, give-up: 1h, delay-notice: 10m }
 `;
 
 describe('routes of a policy', () => {
@@ -34,9 +43,18 @@ describe('routes of a policy', () => {
       ],
       nextHostOn: [554],
       maxConnections: 7,
-      retry: { firstMs: 1000, factor: 3, longestMs: 60_000, giveUpMs: 3_600_000 },
+      retry: { firstMs: 1000, factor: 3, longestMs: 60_000, giveUpMs: 3_600_000, delayNoticeMs: 600_000 },
     });
     expect(routes.get('world')).toMatchObject({ kind: 'mx' });
+    expect(routes.get('mailboxes')).toMatchObject({
+      protocol: 'lmtp',
+      localAddresses: ['192.0.2.1', '2001:db8::1'],
+      hosts: [{ host: '192.0.2.9', port: 24 }],
+    });
+    expect(routes.get('provider')).toMatchObject({
+      tls: { require: 'verified', authorities: 'inside', certificate: 'ours' },
+      auth: { secret: 'provider', username: 'us', withoutVerifiedTls: false },
+    });
     expect(routes.get('files')).toMatchObject({ kind: 'file', format: 'maildir', directory: '/data/mail/kept' });
   });
 });

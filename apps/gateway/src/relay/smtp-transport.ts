@@ -66,11 +66,11 @@ export class SmtpTransport implements Transport {
     const prepared = await this.#prepare(target, route);
     if ('fault' in prepared) return { ok: false, fault: prepared.fault };
     const { tls, ...others } = prepared.wishes;
-    const mayFallBack = route.tls?.require === 'opportunistic' && !route.tls.implicit;
+    const mayFallBack = tls?.mode === 'starttls' && tls.require === 'opportunistic';
     const known = mayFallBack ? this.#knownBroken(target) : undefined;
     if (known !== undefined) return this.#attempt(target, others, { verified: false, why: known });
     const result = await this.#attempt(target, prepared.wishes);
-    if (result.ok || !mayFallBack || tls === undefined || result.fault.reason !== 'tls') return result;
+    if (result.ok || !mayFallBack || result.fault.reason !== 'tls') return result;
     const why = result.fault.message;
     this.#rememberBroken(target, why);
     return this.#attempt(target, others, { verified: false, why });
@@ -143,8 +143,11 @@ function keyOf({ host, address, port }: Target): string {
   return `${host} ${address} ${String(port)}`;
 }
 
-function tlsOptions(target: Target, { implicit, require }: RouteTls): SmtpTlsOptions {
-  return { mode: implicit ? 'implicit' : 'starttls', require, serverName: target.host };
+/** RFC 8314 s3.3: port 465 speaks TLS from the first octet. */
+const IMPLICIT_PORT = 465;
+
+function tlsOptions({ host, port }: Target, { mode, require }: RouteTls): SmtpTlsOptions {
+  return { mode: mode ?? (port === IMPLICIT_PORT ? 'implicit' : 'starttls'), require, serverName: host };
 }
 
 /** Our side is not ready: the operator's to mend, so the mail waits. */

@@ -10,6 +10,7 @@ import type { Findings } from '../findings.js';
 import { analyseClientOverlap } from './clients.js';
 import { analyseLists } from './lists.js';
 import { analyseRelay } from './relay.js';
+import { analyseRouteTls } from './route-tls.js';
 import { analyseRoutes } from './routes.js';
 import { analyseRules } from './rules.js';
 import { analyseSpokesmen } from './spokesmen.js';
@@ -19,6 +20,7 @@ export function analyse(context: CompileContext, policy: CompiledPolicy, finding
   analyseSpokesmen(policy, findings);
   analyseClientOverlap(policy, findings);
   analyseRoutes(policy, findings);
+  analyseRouteTls(context, policy, findings);
   if (context.complete) analyseRules(policy, findings); // two rules may differ in what was cut out
   analyseLists(context, policy, findings);
 }

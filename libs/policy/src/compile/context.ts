@@ -6,7 +6,7 @@ import { nearest } from '../nearest.js';
 import type { ListSlot } from '../program.js';
 import { ACL_PHASES } from '../vocabulary.js';
 
-export type NameKind = 'listener' | 'list' | 'client' | 'route' | 'retry' | 'tag' | 'review-queue';
+export type NameKind = 'listener' | 'list' | 'client' | 'route' | 'retry' | 'tls' | 'tag' | 'review-queue';
 
 /** Why a list is used; R3 judges by it. */
 export interface ListUse {
@@ -45,6 +45,7 @@ export class CompileContext {
       client: new Set(clients.map(nameOf)),
       route: new Set(keysOf(root['routes'])),
       retry: new Set(keysOf(root['retry'])),
+      tls: new Set(keysOf(root['tls'])),
       tag: collectTags(root),
       'review-queue': new Set(['mixed', ...keysOf(root['review-queues'])]),
     };
@@ -54,8 +55,7 @@ export class CompileContext {
   unknownName(kind: NameKind, name: string, pointer: string, code = 'D4'): void {
     const guess = nearest(name, this.names[kind]);
     const hint = guess === undefined ? expectedOneOf(this.names[kind]) : `, did you mean \`${guess}\`?`;
-    const kindText = kind === 'retry' ? 'retry profile' : kind === 'review-queue' ? 'review queue' : kind;
-    this.findings.blocks(code, pointer, `unknown ${kindText} \`${name}\`${hint}`, guess);
+    this.findings.blocks(code, pointer, `unknown ${KIND_WORDS[kind] ?? kind} \`${name}\`${hint}`, guess);
   }
 
   /** Whether the name exists; reports it otherwise. */
@@ -71,6 +71,12 @@ export class CompileContext {
     return name === STAND_IN_NAME || this.names[kind].size === 0;
   }
 }
+
+const KIND_WORDS: Partial<Record<NameKind, string>> = {
+  retry: 'retry profile',
+  tls: 'TLS profile',
+  'review-queue': 'review queue',
+};
 
 const MAX_NAMES_SHOWN = 8;
 

@@ -1,0 +1,100 @@
+/** The shape of `routes`, and of the profiles they name: `tls` and `retry`. */
+import { z } from 'zod';
+import { duration, flag, name, oneOrMore, text, whole } from './schema-parts.js';
+
+const host = z.strictObject(
+  {
+    host: text('a host name or an IP address', 255),
+    port: whole(1, 65_535, 'a port number from 1 to 65535').optional(),
+    priority: whole(0, 65_535, 'a number from 0 to 65535, lowest first').optional(),
+    weight: whole(1, 65_535, 'a number from 1 to 65535').optional(),
+  },
+  { error: '`{ host: NAME }` with, if need be, `port`, `priority` and `weight`' },
+);
+
+const FORMAT_EXPECTED = '`maildir`, `mbox` or `eml`';
+const file = z.strictObject(
+  {
+    format: z.enum(['maildir', 'mbox', 'eml'], { error: FORMAT_EXPECTED }),
+    directory: text('a directory below the mail directory', 255),
+  },
+  { error: '`{ format: maildir, directory: NAME }`' },
+);
+
+const SECRET_EXPECTED = '`secret/NAME`; passwords never stand in a policy';
+const secret = z
+  .string({ error: SECRET_EXPECTED })
+  .regex(/^secret\/[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$/, { error: SECRET_EXPECTED });
+const AUTH_EXPECTED = '`secret/NAME`, or `{ username, password: secret/NAME, unverified-tls }`';
+const auth = z.union(
+  [
+    secret,
+    z.strictObject(
+      {
+        username: text('a user name', 255).optional(),
+        password: secret,
+        'unverified-tls': z.literal('allowed', { error: '`allowed`' }).optional(),
+      },
+      { error: AUTH_EXPECTED },
+    ),
+  ],
+  { error: AUTH_EXPECTED },
+);
+
+const SOURCE_EXPECTED = 'an IP address of this machine, or one for each family';
+const REQUIRE_EXPECTED = '`none`, `opportunistic`, `encrypted` or `verified`';
+export const tlsRequirement = z.enum(['none', 'opportunistic', 'encrypted', 'verified'], { error: REQUIRE_EXPECTED });
+
+export const routeSchema = z.strictObject(
+  {
+    description: text('a text').optional(),
+    hosts: z.array(host, { error: 'a list of hosts' }).min(1, { error: 'at least one host' }).optional(),
+    mx: flag('`true`').optional(),
+    file: file.optional(),
+    blackhole: flag('`true`').optional(),
+    protocol: z.enum(['smtp', 'lmtp'], { error: '`smtp` or `lmtp`' }).optional(),
+    tls: name.optional(),
+    auth: auth.optional(),
+    source: oneOrMore(text(SOURCE_EXPECTED, 64), SOURCE_EXPECTED).optional(),
+    'next-host-on': z
+      .array(whole(500, 599, 'a reply code from 500 to 599'), { error: 'a list of reply codes' })
+      .min(1, { error: 'at least one reply code' })
+      .optional(),
+    retry: name.optional(),
+    limits: z
+      .strictObject(
+        { connections: whole(1, 10_000, 'a number from 1 to 10000').optional() },
+        { error: '`{ connections: NUMBER }`' },
+      )
+      .optional(),
+  },
+  { error: 'a route: one of `hosts`, `mx`, `file` and `blackhole`' },
+);
+
+export const tlsSchema = z.strictObject(
+  {
+    require: tlsRequirement,
+    mode: z.enum(['starttls', 'implicit'], { error: '`starttls` or `implicit`' }).optional(),
+    authorities: name.optional(),
+    certificate: name.optional(),
+    description: text('a text').optional(),
+  },
+  { error: 'a TLS profile: `require` and, if need be, `mode`, `authorities` and `certificate`' },
+);
+
+export const retrySchema = z.strictObject(
+  {
+    first: duration.optional(),
+    factor: z
+      .number({ error: 'a number from 1 to 10' })
+      .min(1, { error: 'a number from 1 to 10' })
+      .max(10, { error: 'a number from 1 to 10' })
+      .optional(),
+    longest: duration.optional(),
+    'give-up': duration.optional(),
+    'delay-notice': duration.optional(),
+  },
+  { error: 'the keys `first`, `factor`, `longest`, `give-up` and `delay-notice`' },
+);
+
+export type RouteDocument = z.infer<typeof routeSchema>;
