@@ -26,6 +26,8 @@ import { PoliciesController } from './policies/policies.controller.js';
 import { PoliciesService } from './policies/policies.service.js';
 import { QueueController } from './queue/queue.controller.js';
 import { QueueService } from './queue/queue.service.js';
+import { ReviewsController } from './reviews/reviews.controller.js';
+import { ReviewsService } from './reviews/reviews.service.js';
 import { SecretsController, SecretVerbsController } from './secrets/secrets.controller.js';
 import { SecretsService } from './secrets/secrets.service.js';
 import { ExplanationsService } from './transactions/explanations.service.js';
@@ -61,6 +63,7 @@ export class AdminApiModule {
       ListsService,
       PoliciesService,
       QueueService,
+      ReviewsService,
       SecretsService,
       TransactionsService,
     ];
@@ -71,6 +74,7 @@ export class AdminApiModule {
       ListsController,
       TransactionsController,
       QueueController,
+      ReviewsController,
       GatewaysController,
       AccountsController,
       SecretsController,

@@ -5,6 +5,7 @@ import { gatewayCommands, keyCommands, queueCommands } from './commands/operatio
 import { listCommands } from './commands/lists.js';
 import { offlinePolicyCommands } from './commands/policy-offline.js';
 import { policyCommands } from './commands/policy.js';
+import { reviewCommands } from './commands/reviews.js';
 import { secretCommands } from './commands/secrets.js';
 import { transactionCommands } from './commands/transactions.js';
 import type { CommandContext } from './context.js';
@@ -25,6 +26,7 @@ Examples:
   postern tx list --since 2h --recipient ann@example.com
   postern tx show txn_01JD…                   what was it, where is it now
   postern tx explain txn_01JD…                why was it refused
+  postern review list                         what waits for a person
   postern account add ann --identity ann@example.com
 
 Exit codes: 0 done, 1 refused or invalid input, 2 wrong usage, 3 the API cannot be reached.`;
@@ -56,6 +58,7 @@ export function createProgram(
   listCommands(program, context);
   transactionCommands(program, context);
   queueCommands(program, context);
+  reviewCommands(program, context);
   gatewayCommands(program, context);
   keyCommands(program, context);
   accountCommands(program, context);

@@ -63,6 +63,7 @@ interface Row {
   [column: string]: unknown;
   id: string;
   message_id: string;
+  owner: number | null;
   address: string;
   review: Review;
   sender: string;
@@ -71,7 +72,7 @@ interface Row {
   content_file: string | null;
 }
 
-const COLUMNS = 'q.id, q.message_id, q.address, q.review, m.sender, m.size_bytes';
+const COLUMNS = 'q.id, q.owner, q.message_id, q.address, q.review, m.sender, m.size_bytes';
 const HELD = `queue q join message m on m.id = q.message_id where q.state = 'held' and q.review is not null`;
 const NONE = '00000000-0000-0000-0000-000000000000';
 
@@ -118,7 +119,7 @@ export class ReviewStore {
       const { rows } = await client.query<Row>(`select ${COLUMNS} from ${HELD} and q.id = $1 for update of q`, [id]);
       if (rows[0] === undefined) return 'not-held';
       const held = heldMail(rows[0]);
-      if (held.request !== undefined) return 'busy';
+      if (held.request !== undefined || rows[0].owner !== null) return 'busy';
       await client.query(
         `update queue set review = review || jsonb_build_object('request', $3::jsonb), next_attempt_at = now()
          where message_id = $1 and id = $2`,
