@@ -38,7 +38,7 @@ export class CertificateAuthority {
   private constructor(certificate: x509.X509Certificate, keys: webcrypto.CryptoKeyPair) {
     this.#certificate = certificate;
     this.#keys = keys;
-    this.certificate = certificate.toString('pem');
+    this.certificate = `${certificate.toString('pem')}\n`;
   }
 
   static async create(name = 'Test Authority'): Promise<CertificateAuthority> {
@@ -126,8 +126,8 @@ function newSerial(): string {
 async function credentials(certificate: x509.X509Certificate, keys: webcrypto.CryptoKeyPair): Promise<Credentials> {
   const key = await webcrypto.subtle.exportKey('pkcs8', keys.privateKey);
   return {
-    certificate: certificate.toString('pem'),
-    key: x509.PemConverter.encode(key, 'PRIVATE KEY'),
+    certificate: `${certificate.toString('pem')}\n`,
+    key: `${x509.PemConverter.encode(key, 'PRIVATE KEY')}\n`,
     fingerprint: Buffer.from(await certificate.getThumbprint('SHA-256')).toString('hex'),
   };
 }

@@ -2,6 +2,7 @@
  * Programs that nobody here wrote, and what to do when one is not installed: its tests are skipped, and say so on the
  * terminal with the Debian package that would let them run.
  */
+import { spawnSync } from 'node:child_process';
 import { describe } from '@jest/globals';
 import { programPath } from './program-path.js';
 
@@ -11,16 +12,28 @@ const PACKAGE_OF = {
   postfix: 'postfix',
   'smtp-source': 'postfix',
   'smtp-sink': 'postfix',
+  curl: 'curl',
+  openssl: 'openssl',
+  python3: 'python3',
+  'perl-tls': 'libnet-ssleay-perl',
+  'sasl-scram': 'libsasl2-modules',
 } as const;
 
 export type ForeignProgram = keyof typeof PACKAGE_OF;
 export type Availability = { readonly ok: true } | { readonly ok: false; readonly why: string };
 
 export function available(...programs: readonly ForeignProgram[]): Availability {
-  const missing = programs.filter((program) => programPath(program) === undefined);
+  const missing = programs.filter((program) => !isInstalled(program));
   if (missing.length === 0) return { ok: true };
   const packages = [...new Set(missing.map((program) => PACKAGE_OF[program]))].join(' ');
   return { ok: false, why: `${missing.join(', ')} not found; install the Debian package ${packages}` };
+}
+
+/** What is no program: a module by which those in Perl speak TLS, a plug-in by which Postfix speaks SCRAM. */
+function isInstalled(program: ForeignProgram): boolean {
+  if (program === 'perl-tls') return spawnSync('perl', ['-MNet::SSLeay', '-e', '1']).status === 0;
+  if (program === 'sasl-scram') return spawnSync('sh', ['-c', 'ls /usr/lib/*/sasl2/libscram.so*']).status === 0;
+  return programPath(program) !== undefined;
 }
 
 /** Postfix changes users and owners while it starts, so it needs root. */
