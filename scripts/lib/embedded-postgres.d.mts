@@ -1,3 +1,4 @@
+export function embeddedPostgresUrl(dataDir: string): string | undefined;
 export interface EmbeddedPostgres {
   /** `postgresql://postern@/postern?host=/dir&port=5432`; the role is superuser, for tests that create databases. */
   readonly url: string;

@@ -51,15 +51,28 @@ export async function startEmbeddedPostgres({ dataDir, log = () => undefined, se
   const orphan = await takeOverOrphan(place, argv);
   if (orphan !== undefined) log(`PostgreSQL of an earlier run still runs (process ${orphan.pid}); using it`);
   const { pid, exited } = orphan ?? (await startPatiently(place, argv));
-  const socket = encodeURIComponent(place.socket).replaceAll('%2F', '/');
   return {
-    url: `postgresql://${USER}@/${DATABASE}?host=${socket}&port=5432`,
+    url: urlOf(place),
     pid,
     reused: orphan !== undefined,
     cluster: place.cluster,
     exited,
     stop: ({ immediate = false } = {}) => stopServer(pid, place.cluster, immediate),
   };
+}
+
+function urlOf(place) {
+  const socket = encodeURIComponent(place.socket).replaceAll('%2F', '/');
+  return `postgresql://${USER}@/${DATABASE}?host=${socket}&port=5432`;
+}
+
+/**
+ * Where the server of a data directory answers when it runs; nothing is started or created.
+ * @param {string} dataDir @returns {string | undefined} undefined where there is no database
+ */
+export function embeddedPostgresUrl(dataDir) {
+  const place = placeFor(realpathSync(resolve(dataDir)), () => undefined);
+  return existsSync(place.cluster) ? urlOf(place) : undefined;
 }
 
 const flags = (settings) => Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);

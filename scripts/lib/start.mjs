@@ -102,13 +102,15 @@ function lockDataDir(dataDir) {
   throw new Failure(`process ${lock.heldBy} already runs on ${dataDir}: stop it, or choose another --data-dir`);
 }
 
-function tell({ adminKey, ...ready }, { json, dataDir }, log) {
+function tell({ adminKey, adminKeyLost, ...ready }, { json, dataDir }, log) {
   log('ready');
   if (json) return void process.stdout.write(`${JSON.stringify(ready)}\n`);
   const at = dataDir === join(root, 'data') ? '' : `POSTERN_DATA_DIR=${shellWord(relativeTo(process.cwd(), dataDir))} `;
   const smtp = ready.smtp.map(({ listener, address, port }) => `${hostPort(address, port)} (listener ${listener})`);
-  const key =
-    adminKey === undefined ? `in ${ready.adminKeyFile}` : `${adminKey}  (shown once; kept in ${ready.adminKeyFile})`;
+  const kept = `in ${ready.adminKeyFile}`;
+  const lost = `gone: there is no ${ready.adminKeyFile} any more; make a new one with \`${at}npx postern key reset\``;
+  const known = adminKeyLost ? lost : kept;
+  const key = adminKey === undefined ? known : `${adminKey}  (shown once; kept ${kept})`;
   process.stdout.write(`
 Postern is ready.
 

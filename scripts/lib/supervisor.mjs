@@ -73,7 +73,7 @@ export class Supervisor {
         };
         this.#write('run.json', { ...told, pid: process.pid });
         this.#ready.done = true;
-        ready({ ...told, adminKey: setup.adminKey });
+        ready({ ...told, adminKey: setup.adminKey, adminKeyLost: setup.adminKeyLost });
       };
       this.#gateway = this.#process('gateway', asRole(env, env.GATEWAY_DATABASE_URL), { onReady, onFatal });
       this.#api = this.#process('admin-api', asRole(env, env.ADMIN_API_DATABASE_URL), { onReady, onFatal });

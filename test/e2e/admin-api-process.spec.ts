@@ -105,6 +105,15 @@ describe('setup', () => {
     ]);
   });
 
+  test('a first key that was used, and whose file is gone, is told as lost and not replaced', async () => {
+    await messageOf(start('setup.js'), 'done');
+    await database.query('update api_key set last_used_at = now()');
+    rmSync(join(dataDir(), 'admin-key'));
+    const done = await messageOf(start('setup.js'), 'done');
+    expect(done).toMatchObject({ adminKeyLost: true });
+    expect(done).not.toHaveProperty('adminKey');
+  });
+
   test('an installation with a data directory of its own gets a key of its own, and no other loses one', async () => {
     await ended(start('setup.js', policyFile(smallPolicy())));
     const second = start('setup.js', { POSTERN_DATA_DIR: workspace.path('second') });

@@ -10,6 +10,8 @@ export interface AdminKeyResult {
   /** The key, when one was made just now. */
   readonly created: string | undefined;
   readonly file: string;
+  /** The key was used before, and its file is gone: it may be kept elsewhere, so nothing is replaced unasked. */
+  readonly lost?: true;
 }
 
 /**
@@ -23,9 +25,31 @@ export async function ensureAdminKey(database: Database, dataDir: string): Promi
   const name = firstKeyName(dataDir);
   const keys = await database.apiKeys.list();
   const own = keys.filter((key) => key.name === name);
-  const lost = (await exists(file)) ? [] : own.filter((key) => isUsable(key) && key.lastUsedAt === undefined);
+  const there = await exists(file);
+  const unused = there ? [] : own.filter((key) => isUsable(key) && key.lastUsedAt === undefined);
   const nobody = !keys.some((key) => key.role === 'admin' && isUsable(key));
-  if (!nobody && own.length > 0 && lost.length === 0) return { created: undefined, file };
+  if (!nobody && own.length > 0 && unused.length === 0) {
+    return { created: undefined, file, ...(!there && { lost: true }) };
+  }
+  return { created: await replaceKey(database, { name, file, old: unused }), file };
+}
+
+/** Makes a new key for this data directory; those that were made for it before are worthless then. */
+export async function resetAdminKey(
+  database: Database,
+  dataDir: string,
+): Promise<{ readonly created: string; readonly file: string }> {
+  const file = join(dataDir, 'admin-key');
+  const name = firstKeyName(dataDir);
+  const old = (await database.apiKeys.list()).filter((key) => key.name === name && isUsable(key));
+  return { created: await replaceKey(database, { name, file, old }), file };
+}
+
+/** The old ones are revoked when the new one is safely in its file. */
+async function replaceKey(
+  database: Database,
+  { name, file, old }: { readonly name: string; readonly file: string; readonly old: readonly ApiKey[] },
+): Promise<string> {
   const { key, secret } = await database.apiKeys.create({ name, role: 'admin', actor: ACTOR });
   try {
     await writePrivate(file, `${secret}\n`);
@@ -33,8 +57,8 @@ export async function ensureAdminKey(database: Database, dataDir: string): Promi
     await database.apiKeys.revoke(key.id, ACTOR);
     throw error;
   }
-  for (const old of lost) await database.apiKeys.revoke(old.id, ACTOR);
-  return { created: secret, file };
+  for (const { id } of old) await database.apiKeys.revoke(id, ACTOR);
+  return secret;
 }
 
 /** One installation is one data directory: several may share a database. */

@@ -1,7 +1,7 @@
 /** What a process of ours tells the supervisor that started it, and how it ends when it cannot run as configured. */
 export type ProcessMessage =
   | { readonly kind: 'ready'; readonly url: string }
-  | { readonly kind: 'done'; readonly adminKey?: string; readonly adminKeyFile: string }
+  | { readonly kind: 'done'; readonly adminKey?: string; readonly adminKeyFile: string; readonly adminKeyLost?: true }
   | { readonly kind: 'fatal'; readonly message: string };
 
 /** Exit code of a configuration error: starting again would not help. */

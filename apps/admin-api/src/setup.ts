@@ -5,7 +5,7 @@ import { OperationalError, type Database } from '#database';
 import type { Logger } from 'pino';
 import { readConfig, type AdminApiConfig } from './config.js';
 import { DatabaseAccess } from './database-access.js';
-import { ensureAdminKey } from './first-admin-key.js';
+import { ensureAdminKey, type AdminKeyResult } from './first-admin-key.js';
 import { ensureSecretKey, SecretKeyMissing } from './first-secret-key.js';
 import { ensurePolicy, PolicyFileRefused, publishPolicyFile } from './first-policy.js';
 import { createLogger } from './logger.js';
@@ -25,8 +25,13 @@ async function main(): Promise<void> {
   const access = new DatabaseAccess();
   try {
     await openDatabase(access, read.config, logger);
-    const { created, file } = await setUp(access.current, read.config);
-    await tellSupervisor({ kind: 'done', ...(created !== undefined && { adminKey: created }), adminKeyFile: file });
+    const { created, file, lost } = await setUp(access.current, read.config);
+    await tellSupervisor({
+      kind: 'done',
+      ...(created !== undefined && { adminKey: created }),
+      adminKeyFile: file,
+      ...(lost && { adminKeyLost: true }),
+    });
   } catch (error) {
     if (isSentence(error)) {
       await endAsMisconfigured(error.message);
@@ -53,10 +58,7 @@ async function openDatabase(access: DatabaseAccess, config: AdminApiConfig, logg
   }
 }
 
-async function setUp(
-  database: Database,
-  config: AdminApiConfig,
-): Promise<{ created: string | undefined; file: string }> {
+async function setUp(database: Database, config: AdminApiConfig): Promise<AdminKeyResult> {
   await ensureSecretKey(config);
   await database.migrate();
   await database.setRetention(config);

@@ -49,7 +49,8 @@ export function findDataDir({ dataDir, environment, programDir }: ConnectionSour
   return resolve(dataDir ?? environment['POSTERN_DATA_DIR'] ?? join(projectDir(programDir), 'data'));
 }
 
-function projectDir(programDir: string): string {
+/** The nearest directory above with a package.json. */
+export function projectDir(programDir: string): string {
   let directory = programDir;
   while (directory !== dirname(directory)) {
     if (readText(join(directory, 'package.json')) !== undefined) return directory;
@@ -98,7 +99,13 @@ function readKey(file: string): string {
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
     const why = code === 'EACCES' ? 'permission denied; use the account that started Postern' : 'it cannot be read';
-    throw new CommandError(EXIT.usage, `no API key: ${file}: ${why}`, ['or set POSTERN_API_KEY']);
+    const cures = ['or set POSTERN_API_KEY'];
+    if (code === 'ENOENT') cures.unshift('is the key lost? `postern key reset` makes a new one');
+    throw new CommandError(
+      EXIT.usage,
+      `no API key: ${file}: ${code === 'ENOENT' ? 'there is no such file' : why}`,
+      cures,
+    );
   }
 }
 

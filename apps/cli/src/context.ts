@@ -12,6 +12,8 @@ export interface CommandContext {
   read(file: string): string;
   /** Asks for a secret without showing it, or reads it from a pipe. */
   secret(what: string): Promise<string>;
+  /** Runs a script of this checkout on the data directory here, on this terminal. */
+  runScript(name: string): Promise<void>;
   /** The key that secrets of the installation here are sealed with. */
   secretKeyFile(): string;
   /** Replaces the text of a file that exists, wholly or not at all. */

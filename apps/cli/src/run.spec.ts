@@ -48,6 +48,7 @@ const program = createProgram(
     read: never,
     secret: never,
     secretKeyFile: never,
+    runScript: never,
     write: never,
   }),
   recorder(),

@@ -1,8 +1,9 @@
+import { spawn } from 'node:child_process';
 import { readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CommanderError } from 'commander';
 import { ApiClient } from './api-client.js';
-import { findConnection, findDataDir } from './connection.js';
+import { findConnection, findDataDir, projectDir } from './connection.js';
 import type { CommandContext } from './context.js';
 import { CommandError, EXIT, type ExitCode } from './failure.js';
 import { createProgram, type GlobalOptions } from './program.js';
@@ -45,11 +46,26 @@ function contextFor(invocation: Invocation, options: () => GlobalOptions): Comma
     api: () => (client ??= new ApiClient(findConnection({ ...options(), ...invocation }))),
     read: readInput,
     secret: readSecret,
+    runScript: (name) =>
+      runScript(
+        join(projectDir(invocation.programDir), 'scripts', name),
+        findDataDir({ ...options(), ...invocation }),
+        options().json === true,
+      ),
     secretKeyFile: () =>
       invocation.environment['POSTERN_SECRET_KEY_FILE'] ??
       join(findDataDir({ ...options(), ...invocation }), 'secret-key'),
     write: replaceFile,
   };
+}
+
+/** What it has to say it says itself. */
+async function runScript(file: string, dataDir: string, json: boolean): Promise<void> {
+  const child = spawn(process.execPath, [file, '--data-dir', dataDir, ...(json ? ['--json'] : [])], {
+    stdio: 'inherit',
+  });
+  const code = await new Promise<number | null>((done) => child.once('close', done));
+  if (code !== 0) throw new CommandError(EXIT.refused, 'nothing was changed', [], null);
 }
 
 function readInput(file: string): string {

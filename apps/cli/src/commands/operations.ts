@@ -138,6 +138,12 @@ export function keyCommands(program: Command, context: CommandContext): void {
       );
     });
   key
+    .command('reset')
+    .description(
+      'make a new admin key for the installation here, when its own was lost; needs no key and no running API',
+    )
+    .action(() => context.runScript('key-reset.mjs'));
+  key
     .command('revoke')
     .argument('<id>', '`key_…`, as `postern key list` shows it')
     .description('make a key worthless at once')
