@@ -39,7 +39,7 @@ export interface AttemptOutcome {
 }
 
 const MAX_TEXT_OCTETS = 512;
-const SESSION_STAGES: ReadonlySet<AttemptStage> = new Set(['connect', 'banner', 'ehlo']);
+const SESSION_STAGES: ReadonlySet<AttemptStage> = new Set(['connect', 'banner', 'ehlo', 'tls', 'auth']);
 
 export function outcomeOf(answer: AttemptAnswer, nextHostOn: readonly number[] = []): AttemptOutcome {
   if ('fault' in answer) return faultOutcome(answer.fault);
