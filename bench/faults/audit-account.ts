@@ -1,7 +1,9 @@
 /** The audit against the account: read through the API, as an operator would. */
 import type { AdminApi } from '../../test/support/admin-api.js';
+import { waitFor } from '../../test/support/wait.js';
 
 const PAGE = 500;
+const QUEUE_EMPTY_MS = 30_000;
 const STORIES = 200;
 
 interface Summary {
@@ -27,6 +29,10 @@ export async function auditFaults(
   api: AdminApi,
   { acknowledged, arrived }: { readonly acknowledged: ReadonlySet<number>; readonly arrived: ReadonlySet<number> },
 ): Promise<string[]> {
+  await waitFor('an empty queue', async () => (await queued(api)).length === 0, {
+    deadlineMs: QUEUE_EMPTY_MS,
+    everyMs: 500,
+  }).catch(() => undefined);
   const accepted = await acceptedNumbers(api);
   const faults: string[] = [];
   const unrecorded = [...acknowledged].filter((number) => !accepted.has(number));
@@ -39,11 +45,15 @@ export async function auditFaults(
   );
   if (undelivered.length > 0)
     faults.push(`delivered, and the audit says otherwise: ${undelivered.slice(0, 10).join(', ')}`);
-  const queue = (await api.expectOk('GET', '/v1/queue?limit=5')) as { data: unknown[] };
-  if (queue.data.length > 0) faults.push(`still in the queue: ${JSON.stringify(queue.data[0])}`);
+  const [left] = await queued(api);
+  if (left !== undefined) faults.push(`still in the queue: ${JSON.stringify(left)}`);
   const report = (await api.expectOk('POST', '/v1/audit:verify', { body: '{}' })) as Verification;
   for (const { kind, message } of report.faults.slice(0, 5)) faults.push(`the audit's chain: ${kind}, ${message}`);
   return faults;
+}
+
+async function queued(api: AdminApi): Promise<readonly unknown[]> {
+  return ((await api.expectOk('GET', '/v1/queue?limit=5')) as { data: unknown[] }).data;
 }
 
 /** Ids of accepted transactions by the number in their subject. */
