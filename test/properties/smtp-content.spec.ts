@@ -63,7 +63,36 @@ const content = fc
   .array(fc.constantFrom('\r', '\n', '\r\n', '.', '\0', 'a', 'bc', '\r\n.\r\n', '\r\n..', '\xe4'), { maxLength: 40 })
   .map((parts) => parts.join(''));
 
+/** Chunks read one after the other, as plain as can be: lines end in CR LF, and nothing else is looked at. */
+function decodeChunksSlowly(input: string): { readonly content: string; readonly fault: string | undefined } {
+  const wrong = /\r(?!\n)|(?<!\r)\n|\0/.exec(input);
+  if (wrong === null)
+    return { content: input === '' || input.endsWith('\r\n') ? input : `${input}\r\n`, fault: undefined };
+  const fault = { '\r': 'bare-cr', '\n': 'bare-lf', '\0': 'nul' }[wrong[0]];
+  return { content: input.slice(0, wrong.index + (fault === 'bare-cr' ? 1 : 0)), fault };
+}
+
+function decodeChunks(pieces: readonly Buffer[]): { readonly content: string; readonly fault: string | undefined } {
+  const decoder = new ContentDecoder(Number.POSITIVE_INFINITY, 'chunks');
+  const kept: Buffer[] = [];
+  const keep = (octets: Uint8Array): unknown => kept.push(Buffer.from(octets));
+  for (const piece of pieces) expect(decoder.read(piece, 0, keep)).toBe(-1);
+  decoder.finish(keep);
+  return { content: Buffer.concat(kept).toString('latin1'), fault: decoder.fault };
+}
+
 describe('the content decoder', () => {
+  it('reads chunks by the same rules of line ends, and dots as they are', () => {
+    fc.assert(
+      fc.property(content, cuts, (input, places) => {
+        const octets = Buffer.from(input, 'latin1');
+        expect(decodeChunks(cutAt(octets, places))).toEqual(decodeChunksSlowly(input));
+        expect(decodeChunks([octets])).toEqual(decodeChunksSlowly(input));
+      }),
+      { numRuns: 1500 },
+    );
+  });
+
   it('agrees with the plain reading of the rules, under any split', () => {
     fc.assert(
       fc.property(content, cuts, fc.integer({ min: 0, max: 60 }), (input, places, maxBytes) => {
