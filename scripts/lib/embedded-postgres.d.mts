@@ -15,4 +15,6 @@ export function startEmbeddedPostgres(options: {
   dataDir: string;
   log?: (line: string) => void;
   settings?: Readonly<Record<string, string>>;
+  /** Gives the start up: nothing runs then, and the promise rejects with its reason. */
+  signal?: AbortSignal;
 }): Promise<EmbeddedPostgres>;

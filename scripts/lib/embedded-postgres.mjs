@@ -36,14 +36,15 @@ const SETTINGS = {
 };
 
 /**
- * @param {{ dataDir: string, log?: (line: string) => void, settings?: Record<string, string> }} options
- *   `settings` are server settings that replace ours; `{ fsync: 'off' }` makes one that the product refuses
+ * @param {{ dataDir: string, log?: (line: string) => void, settings?: Record<string, string>, signal?: AbortSignal }} options
+ *   `settings` are server settings that replace ours; `{ fsync: 'off' }` makes one that the product refuses;
+ *   `signal` gives the start up: nothing runs then, and the promise rejects with its reason
  * @returns {Promise<{ url: string, pid: number, reused: boolean, cluster: string,
  *   exited: Promise<void>, stop: (options?: { immediate?: boolean }) => Promise<void> }>}
  */
-export async function startEmbeddedPostgres({ dataDir, log = () => undefined, settings = {} }) {
+export async function startEmbeddedPostgres({ dataDir, log = () => undefined, settings = {}, signal }) {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  const place = placeFor(realpathSync(resolve(dataDir)), log);
+  const place = { ...placeFor(realpathSync(resolve(dataDir)), log), signal };
   const wanted = { ...SETTINGS, ...settings };
   if (!existsSync(place.cluster)) await createCluster(place, wanted);
   checkVersion(place);
@@ -109,7 +110,7 @@ function installedPackage() {
 }
 
 /** Built beside its final name and renamed when complete, so that a killed first start leaves no half cluster. */
-async function createCluster({ account, native, cluster }, settings) {
+async function createCluster({ account, native, cluster, signal }, settings) {
   const parent = dirname(cluster);
   for (const name of readdirSync(parent)) {
     if (name.startsWith('postgres.new-')) rmSync(join(parent, name), { recursive: true, force: true });
@@ -119,24 +120,28 @@ async function createCluster({ account, native, cluster }, settings) {
   if (account !== undefined) chownSync(draft, account.uid, account.gid);
   const sync = settings.fsync === 'off' ? ['--no-sync'] : [];
   const how = ['-U', USER, '-A', 'trust', '--locale=C', '-E', 'UTF8', '-k', '--no-instructions', ...sync];
-  await run(join(native, 'bin/initdb'), ['-D', draft, ...how], account);
+  await run(join(native, 'bin/initdb'), ['-D', draft, ...how], { account, signal });
   const single = ['--single', '-D', draft, ...flags({ fsync: settings.fsync ?? 'on' }), 'postgres'];
-  await run(join(native, 'bin/postgres'), single, account, `create database ${DATABASE};\n`);
+  await run(join(native, 'bin/postgres'), single, { account, signal }, `create database ${DATABASE};\n`);
   renameSync(draft, cluster);
 }
 
 const cleanEnvironment = () => ({ PATH: process.env.PATH ?? '/usr/bin:/bin', LC_ALL: 'C' }); // a stray PGPORT would move the socket
 
-function run(program, args, account, input = '') {
+function run(program, args, { account, signal }, input = '') {
   return new Promise((done, fail) => {
-    const child = spawn(program, args, { ...account, cwd: '/', env: cleanEnvironment() });
+    const child = spawn(program, args, { ...account, cwd: '/', env: cleanEnvironment(), signal });
     let said = '';
     child.stdout.on('data', (chunk) => (said += chunk));
     child.stderr.on('data', (chunk) => (said += chunk));
     child.stdin.on('error', () => undefined); // it died before reading; `close` tells why
-    child.on('error', (error) => fail(new Failure(`cannot run ${program}: ${error.message}`)));
+    child.on('error', (error) => {
+      // Given up: it was told to end, and `close` says when it has.
+      if (!signal?.aborted) fail(new Failure(`cannot run ${program}: ${error.message}`));
+    });
     child.on('close', (code) => {
-      if (code === 0 && !/\b(ERROR|FATAL):/.test(said)) done();
+      if (signal?.aborted) fail(signal.reason);
+      else if (code === 0 && !/\b(ERROR|FATAL):/.test(said)) done();
       else
         fail(new Failure(`PostgreSQL's data cannot be created: ${lastLines(said) || `${program} ended with ${code}`}`));
     });
@@ -174,7 +179,8 @@ function readPidFile(cluster) {
 }
 
 /** A server that outlived its supervisor is used again when it listens where and as we would; otherwise it is stopped. */
-async function takeOverOrphan({ cluster, native, socket }, argv) {
+async function takeOverOrphan(place, argv) {
+  const { cluster, signal } = place;
   const file = readPidFile(cluster);
   if (file === undefined) return undefined;
   const ours = Number.isInteger(file.pid) && file.pid > 1 && isAlive(file.pid) && isPostgresOn(file.pid, cluster);
@@ -188,13 +194,18 @@ async function takeOverOrphan({ cluster, native, socket }, argv) {
     for (const path of [join(cluster, 'postmaster.pid'), ...socketFiles(file.socket)]) rmSync(path, { force: true });
     return undefined;
   }
-  const sameOptions = readFileSync(join(cluster, 'postmaster.opts'), 'utf8') === optionsLine(native, argv);
-  const ready =
-    sameOptions && file.socket === socket && (await holdsWithin(START_DEADLINE_MS, () => isSettled(cluster)));
-  if (ready && readPidFile(cluster)?.status === 'ready' && (await accepts(socket)))
-    return { pid: file.pid, exited: watch(file.pid) };
-  await stopServer(file.pid, cluster, false);
+  if (await isAsOurs(place, argv, file)) return { pid: file.pid, exited: watch(file.pid) };
+  await stopServer(file.pid, cluster, signal?.aborted === true);
+  signal?.throwIfAborted();
   return undefined;
+}
+
+/** Whether it runs as we would run it, and answers. A server that still starts is waited for. */
+async function isAsOurs({ cluster, native, socket, signal }, argv, file) {
+  const options = readFileSync(join(cluster, 'postmaster.opts'), 'utf8');
+  if (options !== optionsLine(native, argv) || file.socket !== socket) return false;
+  await holdsWithin(START_DEADLINE_MS, () => signal?.aborted || isSettled(cluster));
+  return !signal?.aborted && readPidFile(cluster)?.status === 'ready' && accepts(socket);
 }
 
 const socketFiles = (socket) => (socket === '' ? [] : ['', '.lock'].map((end) => join(socket, `.s.PGSQL.5432${end}`)));
@@ -235,7 +246,8 @@ async function startPatiently(place, argv) {
   }
 }
 
-async function startServer({ account, native, cluster, logFile, socket }, argv) {
+async function startServer({ account, native, cluster, logFile, socket, signal }, argv) {
+  signal?.throwIfAborted();
   const output = openSync(logFile, 'a', 0o600);
   const before = statSync(logFile).size;
   const child = spawn(join(native, 'bin/postgres'), argv, {
@@ -253,7 +265,12 @@ async function startServer({ account, native, cluster, logFile, socket }, argv) 
   });
   child.unref();
   const isReady = async () => readPidFile(cluster)?.pid === child.pid && readPidFile(cluster)?.status === 'ready';
-  const settled = await holdsWithin(START_DEADLINE_MS, async () => ended !== undefined || (await isReady()));
+  const isDecided = async () => ended !== undefined || signal?.aborted || (await isReady());
+  const settled = await holdsWithin(START_DEADLINE_MS, isDecided);
+  if (signal?.aborted) {
+    if (ended === undefined) await stopServer(child.pid, cluster, true);
+    throw signal.reason;
+  }
   if (settled && ended === undefined && (await accepts(socket)))
     return { pid: child.pid, exited: exited.then(() => undefined) };
   if (ended === undefined) await stopServer(child.pid, cluster, true);

@@ -35,6 +35,10 @@ export class Supervisor {
   #rotation;
   #launching;
   #setup;
+  /** Ends every wait of the start. */
+  #stopping = new AbortController();
+  /** Nothing of an earlier run is left. */
+  #alone = false;
 
   /** @param {{ root: string, options: object, env: NodeJS.ProcessEnv, log: (line: string) => void }} setting */
   constructor({ root, options, env, log }) {
@@ -49,6 +53,7 @@ export class Supervisor {
   async start() {
     await this.#checkSettings();
     await this.#waitForLeftOvers();
+    this.#alone = true;
     const databaseUrl = this.userEnv.DATABASE_URL || (await this.#startPostgres());
     if (this.#stopped !== undefined) return undefined;
     const env = this.#environment(databaseUrl);
@@ -93,6 +98,7 @@ export class Supervisor {
   }
 
   async #stopAll() {
+    this.#stopping.abort();
     clearInterval(this.#rotation);
     this.#setup?.child.kill('SIGTERM');
     await this.#setup?.ended;
@@ -100,7 +106,10 @@ export class Supervisor {
     await this.#api?.stop(API_STOP_MS);
     await this.#launching?.catch(() => undefined);
     await this.#postgres?.stop();
-    for (const name of ['run.json', 'processes.json']) rmSync(join(this.dataDir, name), { force: true });
+    // The next start waits for what an earlier run left, when this one did not.
+    for (const name of ['run.json', ...(this.#alone ? ['processes.json'] : [])]) {
+      rmSync(join(this.dataDir, name), { force: true });
+    }
   }
 
   #process(name, env, events) {
@@ -119,7 +128,11 @@ export class Supervisor {
     const { startEmbeddedPostgres } = await import('./embedded-postgres.mjs');
     this.log('starting PostgreSQL');
     const launch = async () => {
-      this.#postgres = await startEmbeddedPostgres({ dataDir: this.dataDir, log: this.log });
+      this.#postgres = await startEmbeddedPostgres({
+        dataDir: this.dataDir,
+        log: this.log,
+        signal: this.#stopping.signal,
+      });
       void this.#postgres.exited.then(() => this.#restartPostgres(launch));
       return this.#postgres.url;
     };
@@ -217,7 +230,10 @@ export class Supervisor {
     const held = () => readProcesses(file).filter(isHeld);
     if (held().length === 0) return;
     this.log('waiting for processes of an earlier run to stop');
-    if (!(await holdsWithin(LEFT_OVER_MS, () => held().length === 0))) {
+    const { signal } = this.#stopping;
+    const settled = await holdsWithin(LEFT_OVER_MS, () => held().length === 0 || signal.aborted);
+    signal.throwIfAborted();
+    if (!settled) {
       for (const { pid } of held()) process.kill(pid, 'SIGKILL');
     }
   }
