@@ -45,6 +45,8 @@ const ENVIRONMENT = z.object({
   GATEWAY_INLINE_CONTENT_BYTES: integer(1024, MEBIBYTE).default(65_536),
   /** Content of all sessions and of mail waiting for its first attempt that may be held in memory. */
   GATEWAY_MEMORY_BYTES: integer(MEBIBYTE, 64 * 1024 * MEBIBYTE).default(128 * MEBIBYTE),
+  /** One folder per certificate. */
+  GATEWAY_CERTIFICATE_DIR: z.string().refine(isAbsolute, 'expected an absolute path').optional(),
   GATEWAY_STOP_GRACE_MS: integer(0, 600_000).default(10_000),
   /** Name servers for MX look-ups, separated by commas; empty means those of the system. */
   GATEWAY_DNS_SERVERS: z
@@ -63,6 +65,7 @@ export interface GatewayConfig {
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
   readonly inlineContentBytes: number;
   readonly memoryBytes: number;
+  readonly certificateDir: string;
   readonly stopGraceMs: number;
   readonly dnsServers: readonly string[];
 }
@@ -93,6 +96,7 @@ export function readGatewayConfig(environment: Readonly<Record<string, string | 
       logLevel: values.GATEWAY_LOG_LEVEL,
       inlineContentBytes: values.GATEWAY_INLINE_CONTENT_BYTES,
       memoryBytes: values.GATEWAY_MEMORY_BYTES,
+      certificateDir: values.GATEWAY_CERTIFICATE_DIR ?? join(values.POSTERN_DATA_DIR, 'certificates'),
       stopGraceMs: values.GATEWAY_STOP_GRACE_MS,
       dnsServers: values.GATEWAY_DNS_SERVERS,
     }),
@@ -112,8 +116,12 @@ const MEANINGS: Readonly<Record<keyof typeof ENVIRONMENT.shape, readonly [fallba
   GATEWAY_LOG_LEVEL: ['`info`', '`debug`, `info`, `warn`, `error` or `silent`'],
   GATEWAY_INLINE_CONTENT_BYTES: ['`65536`', 'larger content is written to the spool while it arrives'],
   GATEWAY_MEMORY_BYTES: ['`134217728`', 'content held in memory, of all sessions, and again of mail not yet tried'],
+  GATEWAY_CERTIFICATE_DIR: [
+    '`certificates` in the data directory',
+    'one folder per certificate, with `certificate.pem` and `key.pem`',
+  ],
   GATEWAY_STOP_GRACE_MS: ['`10000`', 'time for transactions and attempts in progress to end when the gateway stops'],
-  GATEWAY_DNS_SERVERS: ['those of the system', 'name servers for MX look-ups, separated by commas'],
+  GATEWAY_DNS_SERVERS: ['those of the system', 'name servers for all look-ups, separated by commas'],
 };
 
 /** The settings as a Markdown table, for docs/config.md. */

@@ -3,32 +3,24 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Module, type DynamicModule, type FactoryProvider } from '@nestjs/common';
 import { fileSecretKeys, newId, openDatabase, OperationalError, type Database } from '#database';
-import { createSmtpServer, type SmtpServer } from '#smtp-net';
+import type { SmtpServer } from '#smtp-net';
 import { AuditIntake } from './audit-intake.js';
 import type { GatewayConfig } from './config.js';
 import { Gateway } from './gateway.js';
-import { AcceptMessage } from './inbound/accept-message.js';
-import { InboundAnswers } from './inbound/answer.js';
+import { CertificateStore } from './certificates/certificate-store.js';
+import { inboundProviders } from './inbound-providers.js';
 import { Listeners } from './inbound/listeners.js';
-import { MemoryBudget } from './inbound/memory-budget.js';
 import { SpoolSweeper } from './inbound/spool-sweeper.js';
+import { TurnedAwayTally } from './inbound/turned-away.js';
 import type { Logger } from './log.js';
 import { routeNotice } from './policy/notice-routing.js';
 import { PolicyHolder } from './policy/policy-holder.js';
 import { PolicyReloader } from './policy/policy-reloader.js';
 import { RouteTable } from './policy/route-table.js';
 import { RelayRunner } from './relay/relay-runner.js';
-import { SpoolDirectory, spooledQueue } from './relay/spooled-queue.js';
+import { SpoolDirectory, spoolDirOf, spooledQueue } from './relay/spooled-queue.js';
 import { ReviewRunner } from './reviews/review-runner.js';
-
-const DATABASE = Symbol('database');
-const SERVER = Symbol('smtp server');
-const LISTENERS_REFERENCE = Symbol('listeners reference');
-
-/** Listeners need the server, the server its hooks, and the hooks the listeners' names: this breaks the circle. */
-interface ListenersReference {
-  current: Listeners | undefined;
-}
+import { DATABASE, LISTENERS_REFERENCE, SERVER, type ListenersReference } from './tokens.js';
 
 @Module({})
 export class GatewayModule {
@@ -38,8 +30,7 @@ export class GatewayModule {
       providers: [
         PolicyHolder,
         { provide: LISTENERS_REFERENCE, useValue: { current: undefined } satisfies ListenersReference },
-        { provide: MemoryBudget, useValue: new MemoryBudget(config.memoryBytes) },
-        { provide: SpoolDirectory, useValue: new SpoolDirectory(spoolDirOf(config)) },
+        { provide: SpoolDirectory, useValue: new SpoolDirectory(spoolDirOf(config.dataDir)) },
         { provide: RouteTable, useValue: new RouteTable(join(config.dataDir, 'mail')) },
         {
           provide: DATABASE,
@@ -47,6 +38,7 @@ export class GatewayModule {
         },
         { provide: AuditIntake, inject: [DATABASE], useFactory: (database: Database) => new AuditIntake(database) },
         ...inboundProviders(config, log),
+        sweeperProvider(config, log),
         relayProvider(config, log),
         policyProvider(config, log),
         reviewProvider(log),
@@ -75,75 +67,18 @@ async function openPatiently(config: GatewayConfig, log: Logger): Promise<Databa
   }
 }
 
-function spoolDirOf(config: GatewayConfig): string {
-  return join(config.dataDir, 'spool');
-}
-
-function inboundProviders(config: GatewayConfig, log: Logger): FactoryProvider[] {
-  const spoolDir = spoolDirOf(config);
-  return [
-    {
-      provide: AcceptMessage,
-      inject: [DATABASE, RelayRunner, SpoolDirectory],
-      useFactory: (database: Database, relay: RelayRunner, spool: SpoolDirectory) =>
-        new AcceptMessage(database.messages, relay, (content) => spool.readable(content), log),
-    },
-    answersProvider(config, log),
-    {
-      provide: SERVER,
-      inject: [InboundAnswers],
-      useFactory: (hooks: InboundAnswers) =>
-        createSmtpServer({
-          hostname: config.hostname,
-          hooks,
-          onBug: (error) => {
-            log.error({ err: error }, 'a session failed on a bug');
-          },
-        }),
-    },
-    {
-      provide: Listeners,
-      inject: [SERVER, LISTENERS_REFERENCE],
-      useFactory: (server: SmtpServer, reference: ListenersReference) => {
-        reference.current = new Listeners(server, config.stopGraceMs, log);
-        return reference.current;
-      },
-    },
-    {
-      provide: SpoolSweeper,
-      inject: [DATABASE, SpoolDirectory],
-      useFactory: (database: Database, spool: SpoolDirectory) => {
-        const sweeper = new SpoolSweeper({ spoolDir, queue: database.queue, nowMs: () => Date.now(), log });
-        spool.onFinished((messageIds) => {
-          sweeper.sweepSome(messageIds);
-        });
-        return sweeper;
-      },
-    },
-  ];
-}
-
-type AnswerUses = readonly [PolicyHolder, AuditIntake, MemoryBudget, AcceptMessage, ListenersReference];
-
-function answersProvider(config: GatewayConfig, log: Logger): FactoryProvider {
+function sweeperProvider(config: GatewayConfig, log: Logger): FactoryProvider {
+  const spoolDir = spoolDirOf(config.dataDir);
   return {
-    provide: InboundAnswers,
-    inject: [PolicyHolder, AuditIntake, MemoryBudget, AcceptMessage, LISTENERS_REFERENCE],
-    useFactory: (...[holder, audit, budget, acceptMessage, listeners]: AnswerUses) =>
-      new InboundAnswers({
-        hostname: config.hostname,
-        spoolDir: spoolDirOf(config),
-        inlineContentBytes: config.inlineContentBytes,
-        budget,
-        log,
-        listenerOf: (local) => listeners.current?.nameOf(local),
-        currentPolicy: () => holder.current,
-        canStore: () => audit.canStore,
-        appendAudit: (events) => {
-          audit.append(events);
-        },
-        acceptMessage,
-      }),
+    provide: SpoolSweeper,
+    inject: [DATABASE, SpoolDirectory],
+    useFactory: (database: Database, spool: SpoolDirectory) => {
+      const sweeper = new SpoolSweeper({ spoolDir, queue: database.queue, nowMs: () => Date.now(), log });
+      spool.onFinished((messageIds) => {
+        sweeper.sweepSome(messageIds);
+      });
+      return sweeper;
+    },
   };
 }
 
@@ -153,7 +88,7 @@ function relayProvider(config: GatewayConfig, log: Logger): FactoryProvider {
   const options = {
     hostname: config.hostname,
     maxHeldBytes: config.memoryBytes,
-    certificateDir: join(config.dataDir, 'certificates'),
+    certificateDir: config.certificateDir,
     ...(config.dnsServers.length > 0 && { dns: { servers: config.dnsServers } }),
   };
   return {
@@ -234,13 +169,29 @@ type GatewayUses = readonly [
   SpoolSweeper,
   AuditIntake,
   ReviewRunner,
+  CertificateStore,
+  TurnedAwayTally,
 ];
 
 function gatewayProvider(config: GatewayConfig, log: Logger): FactoryProvider {
   return {
     provide: Gateway,
-    inject: [DATABASE, SERVER, Listeners, RelayRunner, PolicyReloader, SpoolSweeper, AuditIntake, ReviewRunner],
-    useFactory: (...[database, server, listeners, relay, reloader, sweeper, audit, reviews]: GatewayUses) =>
-      new Gateway({ config, log, database, server, listeners, relay, reloader, sweeper, audit, reviews }),
+    inject: [
+      DATABASE,
+      SERVER,
+      Listeners,
+      RelayRunner,
+      PolicyReloader,
+      SpoolSweeper,
+      AuditIntake,
+      ReviewRunner,
+      CertificateStore,
+      TurnedAwayTally,
+    ],
+    useFactory: (...uses: GatewayUses) => {
+      const [database, server, listeners, relay, reloader, sweeper, audit, reviews, certificates, turnedAway] = uses;
+      const parts = { database, server, listeners, relay, reloader, sweeper, audit, reviews, certificates, turnedAway };
+      return new Gateway({ config, log, ...parts });
+    },
   };
 }

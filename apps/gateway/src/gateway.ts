@@ -13,10 +13,12 @@ import type { SmtpServer } from '#smtp-net';
 import { Checkpointer } from './audit/checkpointer.js';
 import { loadSigningKey } from './audit/signing-key.js';
 import type { AuditIntake } from './audit-intake.js';
+import type { CertificateStore } from './certificates/certificate-store.js';
 import type { GatewayConfig } from './config.js';
 import { failForGood, tellSupervisor } from './fatal.js';
 import { ListenFailure, type Listeners } from './inbound/listeners.js';
 import type { SpoolSweeper } from './inbound/spool-sweeper.js';
+import type { TurnedAwayTally } from './inbound/turned-away.js';
 import type { Logger } from './log.js';
 import type { PolicyReloader } from './policy/policy-reloader.js';
 import type { RelayRunner } from './relay/relay-runner.js';
@@ -40,6 +42,8 @@ export interface GatewayParts {
   readonly sweeper: SpoolSweeper;
   readonly audit: AuditIntake;
   readonly reviews: ReviewRunner;
+  readonly certificates: CertificateStore;
+  readonly turnedAway: TurnedAwayTally;
 }
 
 export class Gateway implements OnApplicationBootstrap, OnApplicationShutdown {
@@ -96,6 +100,8 @@ export class Gateway implements OnApplicationBootstrap, OnApplicationShutdown {
     const sessionsGraceMs = Math.floor(config.stopGraceMs * SESSION_SHARE);
     await listeners.stop(sessionsGraceMs);
     await server.close(0);
+    await this.parts.certificates.stop();
+    this.parts.turnedAway.tell();
     await relay.stop(config.stopGraceMs - sessionsGraceMs);
     this.#record('gateway.stopped', { node: config.nodeName, reason: 'stop' });
     await database.audit.flush().catch(() => undefined);

@@ -52,15 +52,38 @@ export interface RecordedRecipient {
     readonly name: string;
     readonly value?: string;
   }[];
+  /** What the sender asked about notices for it (RFC 3461), as given. */
+  readonly parameters?: { readonly notify?: readonly string[]; readonly originalRecipient?: string };
   /** Rule that added it (`add-recipient`, or a copy): the client never named it, and nothing was judged for it. */
   readonly addedBy?: string;
+}
+
+/** ESMTP parameters of MAIL FROM. */
+export interface RecordedMailParameters {
+  readonly sizeBytes?: number;
+  readonly body?: '7BIT' | '8BITMIME';
+  readonly smtpUtf8?: true;
+  readonly ret?: 'FULL' | 'HDRS';
+  readonly envelopeId?: string;
+  readonly authParam?: string;
+}
+
+/** TLS of one session. */
+export interface RecordedTls {
+  readonly version: string;
+  readonly cipher: string;
+  /** Name the client asked for. */
+  readonly serverName?: string;
+  /** SHA-256 of the certificate of the client, hex. */
+  readonly clientFingerprint?: string;
 }
 
 export interface TransactionRecord {
   readonly listener: string;
   readonly clientPort: number;
   readonly helo: string;
-  readonly protocol: 'SMTP' | 'ESMTP';
+  /** As in the Received field, RFC 3848: `ESMTPSA` is ESMTP under TLS after AUTH. */
+  readonly protocol: string;
   /** Milliseconds since the epoch at MAIL FROM. */
   readonly startedAtMs: number;
   readonly snapshot: RecordedSnapshot;
@@ -68,7 +91,7 @@ export interface TransactionRecord {
   readonly client: string;
   /** Facts shared by all recipients, as the evaluator saw them. */
   readonly facts: RecordedFacts;
-  readonly parameters: { readonly sizeBytes?: number; readonly body?: '7BIT' | '8BITMIME' };
+  readonly parameters: RecordedMailParameters;
   readonly message?: {
     readonly sizeBytes: number;
     /** SHA-256 of the content as received, hex. */
@@ -174,7 +197,38 @@ export type AuditEvent = EventBase &
           transactions: number;
           bytesIn: number;
           bytesOut: number;
+          /** MAIL and RCPT commands that the policy refused. */
+          refusals?: number;
+          /** Address of the balancer or front end that spoke for the client. */
+          peer?: string;
+          tls?: RecordedTls;
+          auth?: { readonly identity: string; readonly mechanism: string };
         };
+      }
+    | {
+        readonly kind: 'session.authenticated';
+        readonly data: { listener: string; clientPort: number; account: string; mechanism: string; tls: string };
+      }
+    | {
+        readonly kind: 'session.auth-failed';
+        readonly data: {
+          listener: string;
+          clientPort: number;
+          /** As the client sent it, at most 255 characters. */
+          username: string;
+          mechanism: string;
+          tls: string;
+          reason: string;
+        };
+      }
+    /** Connections that never became sessions, summed up over some seconds. */
+    | {
+        readonly kind: 'connections.turned-away';
+        readonly data: { listener: string; reason: string; count: number; firstAtMs: number; lastAtMs: number };
+      }
+    | {
+        readonly kind: 'certificate.loaded';
+        readonly data: { node: string; name: string; fingerprint: string; subject: string; expiresAt: string };
       }
     | { readonly kind: 'transaction.accepted'; readonly data: TransactionRecord }
     | { readonly kind: 'transaction.refused'; readonly data: TransactionRecord }

@@ -24,7 +24,10 @@ export interface FirstAttempt {
   offer(message: QueuedMessage): boolean;
 }
 
-export interface AcceptRequest {
+/** What the sender asked about notices and about UTF-8. */
+export type SenderWishes = Pick<MessageToStore, 'ret' | 'envelopeId' | 'smtpUtf8'>;
+
+export interface AcceptRequest extends SenderWishes {
   readonly id: string;
   readonly trace: string;
   readonly sender: string;
@@ -83,6 +86,9 @@ export class AcceptMessage {
         body8bit: request.body8bit,
         policyRevision: request.policyRevision,
         acceptedAtMs,
+        ...(request.ret !== undefined && { ret: request.ret }),
+        ...(request.envelopeId !== undefined && { envelopeId: request.envelopeId }),
+        ...(request.smtpUtf8 !== undefined && { smtpUtf8: request.smtpUtf8 }),
         recipients: recipients.map(({ id, address, route, notify, originalRecipient }) => ({
           id,
           address,

@@ -3,7 +3,10 @@ import type { AuditEvent } from '#audit';
 import type { LivePolicy } from '../policy/policy-holder.js';
 import type { Logger } from '../log.js';
 import type { AcceptMessage } from './accept-message.js';
+import type { Authenticator } from './authenticator.js';
+import type { DnsFacts } from './dns-facts.js';
 import type { MemoryBudget } from './memory-budget.js';
+import type { TurnedAwayTally } from './turned-away.js';
 
 export interface AnswerDependencies {
   readonly hostname: string;
@@ -11,12 +14,13 @@ export interface AnswerDependencies {
   readonly inlineContentBytes: number;
   readonly budget: MemoryBudget;
   readonly log: Logger;
-  /** Name of the listener a connection came in by; undefined when it is no longer wanted. */
-  readonly listenerOf: (local: { readonly address: string; readonly port: number }) => string | undefined;
+  readonly dns: DnsFacts;
+  readonly authenticator: Authenticator;
   /** The policy in force, undefined before the first one was loaded. */
   readonly currentPolicy: () => LivePolicy | undefined;
   /** Whether the database answers: without audit there is no mail. */
   readonly canStore: () => boolean;
   readonly appendAudit: (events: readonly AuditEvent[]) => void;
   readonly acceptMessage: AcceptMessage;
+  readonly turnedAway: Pick<TurnedAwayTally, 'add'>;
 }

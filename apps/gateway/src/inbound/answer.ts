@@ -4,38 +4,68 @@
  * It decides nothing itself: what a policy can say, the policy says; what remains
  * (no policy loaded, database away, no room, a loop) is refused temporarily, except the loop.
  */
-import type { Answer, ForwardPath, MailParams, Reply, ReversePath, TransactionEnd } from '#smtp-core';
-import type { DataAnswer, ServerSession, SmtpServerHooks } from '#smtp-net';
+import type { Answer, ForwardPath, MailParams, RcptParams, Reply, ReversePath, TransactionEnd } from '#smtp-core';
+import type {
+  AuthOutcome,
+  AuthRefusal,
+  DataAnswer,
+  Endpoint,
+  MaybePromise,
+  PasswordAnswer,
+  PasswordCredentials,
+  ScramCredentials,
+  ServerSession,
+  SmtpServerHooks,
+  TurnedAway,
+} from '#smtp-net';
 import type { AnswerDependencies } from './answer-dependencies.js';
+import { AuthAnswers } from './auth-answers.js';
 import { ContentAnswers } from './content-answers.js';
 import { EnvelopeAnswers } from './envelope-answers.js';
 import { SessionAnswers } from './session-answers.js';
 
 export class InboundAnswers implements SmtpServerHooks {
   readonly #session: SessionAnswers;
+  readonly #auth: AuthAnswers;
   readonly #envelope: EnvelopeAnswers;
   readonly #content: ContentAnswers;
 
+  readonly #turnedAway: AnswerDependencies['turnedAway'];
+
   constructor(use: AnswerDependencies) {
+    this.#turnedAway = use.turnedAway;
     this.#session = new SessionAnswers(use);
+    this.#auth = new AuthAnswers(use);
     this.#envelope = new EnvelopeAnswers(use);
     this.#content = new ContentAnswers(use);
   }
 
-  connect(session: ServerSession): Answer {
+  connect(session: ServerSession): MaybePromise<Answer> {
     return this.#session.connect(session);
   }
 
-  helo(session: ServerSession, _verb: 'EHLO' | 'HELO', domain: string): Answer {
+  helo(session: ServerSession, _verb: 'EHLO' | 'HELO', domain: string): MaybePromise<Answer> {
     return this.#session.helo(session, domain);
   }
 
-  mail(session: ServerSession, reversePath: ReversePath, parameters: MailParams): Answer {
+  mail(session: ServerSession, reversePath: ReversePath, parameters: MailParams): MaybePromise<Answer> {
     return this.#envelope.mail(session, reversePath, parameters);
   }
 
-  rcpt(session: ServerSession, forwardPath: ForwardPath): Answer {
-    return this.#envelope.rcpt(session, forwardPath);
+  rcpt(session: ServerSession, forwardPath: ForwardPath, parameters: RcptParams): Answer {
+    return this.#envelope.rcpt(session, forwardPath, parameters);
+  }
+
+  authenticate(session: ServerSession, credentials: PasswordCredentials): Promise<PasswordAnswer> {
+    return this.#auth.password(session, credentials);
+  }
+
+  scramCredentials(session: ServerSession, username: string): Promise<ScramCredentials | AuthRefusal> {
+    return this.#auth.scram(session, username);
+  }
+
+  authenticated(session: ServerSession, outcome: AuthOutcome): Promise<void> {
+    return this.#auth.ended(session, outcome);
   }
 
   data(session: ServerSession): DataAnswer {
@@ -52,5 +82,9 @@ export class InboundAnswers implements SmtpServerHooks {
 
   sessionEnded(session: ServerSession, reason: string): void {
     this.#session.ended(session, reason);
+  }
+
+  turnedAway(_client: Endpoint, why: TurnedAway, listener: string): void {
+    this.#turnedAway.add(listener, why);
   }
 }

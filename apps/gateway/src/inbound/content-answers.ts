@@ -8,6 +8,7 @@ import { StructureScanner } from '#mime';
 import { receivedHeader } from '#smtp-core';
 import type { Answer, Reply } from '#smtp-core';
 import type { DataAnswer, ServerSession } from '#smtp-net';
+import type { SenderWishes } from './accept-message.js';
 import type { AnswerDependencies } from './answer-dependencies.js';
 import { ContentBuffer, SpoolFailure } from './content-buffer.js';
 import { contentFacts } from './content-facts.js';
@@ -15,7 +16,7 @@ import { judgeContent, recipientsToStore } from './content-judgement.js';
 import { stateOf, transactionOf, type InboundSession, type InboundTransaction } from './inbound-session.js';
 import { readMessageHeaders } from './message-headers.js';
 import { accepted, noRoom, notNow, refusal, replyText, routingLoop } from './replies.js';
-import { decidingRule, transactionEvents, type TransactionEnd } from './transaction-record.js';
+import { decidingRule, protocolOf, transactionEvents, type TransactionEnd } from './transaction-record.js';
 
 /** RFC 5321 s6.3 asks for at least 100 hops to be allowed where loops are counted by Received fields. */
 const MAX_RECEIVED = 100;
@@ -134,6 +135,7 @@ export class ContentAnswers {
       sizeBytes: source.kind === 'inline' ? source.bytes.length : source.sizeBytes,
       body8bit: content.has8bit,
       policyRevision: transaction.policy.recorded.revision,
+      ...wishesOf(transaction),
       recipients,
       events: transactionEvents(session, stateOf(session), transaction, {
         kind: 'transaction.accepted',
@@ -146,11 +148,15 @@ export class ContentAnswers {
 
   #traceHeader(session: ServerSession, inbound: InboundSession, transaction: InboundTransaction): Buffer {
     const only = transaction.accepted.length === 1 ? transaction.accepted[0] : undefined;
+    const { rdns } = transaction.facts;
+    const confirmed = Array.isArray(rdns) ? (rdns as readonly string[])[0] : undefined;
     const field = receivedHeader({
       helo: session.helo,
       address: inbound.clientAddress,
       hostname: this.use.hostname,
-      protocol: session.protocol,
+      protocol: protocolOf(session, transaction),
+      ...(session.tls !== undefined && { tls: session.tls }),
+      ...(confirmed !== undefined && { verifiedName: confirmed }),
       id: transaction.trace,
       atMs: Date.now(),
       ...(only?.kind === 'mailbox' && { recipient: only.mailbox }),
@@ -161,6 +167,15 @@ export class ContentAnswers {
   #record(session: ServerSession, inbound: InboundSession, transaction: InboundTransaction, end: TransactionEnd): void {
     this.use.appendAudit(transactionEvents(session, inbound, transaction, end));
   }
+}
+
+/** What the sender asked about notices and about UTF-8 goes with the message. */
+function wishesOf({ parameters: { ret, envelopeId, smtpUtf8 } }: InboundTransaction): SenderWishes {
+  return {
+    ...(ret !== undefined && { ret }),
+    ...(envelopeId !== undefined && { envelopeId }),
+    ...(smtpUtf8 === true && { smtpUtf8 }),
+  };
 }
 
 const NOTHING: ContentSource = { kind: 'inline', bytes: new Uint8Array() };

@@ -73,11 +73,12 @@ export function recipientsToStore(transaction: InboundTransaction, head: () => U
   for (const [index, recipient] of transaction.recipients.entries()) {
     const decision = transaction.decisions[index];
     if (decision === undefined || (recipient.verdict !== 'accept' && recipient.verdict !== 'hold')) continue;
-    const { id, address, headers } = recipient;
+    const { id, address, headers, parameters } = recipient;
     stored.push({
       id,
       address,
       route: recipient.route ?? '',
+      ...parameters,
       ...(headers !== undefined && { headerChanges: headers }),
       ...(recipient.verdict === 'hold' && { review: held.make(recipient) }),
     });

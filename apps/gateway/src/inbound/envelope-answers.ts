@@ -1,34 +1,65 @@
 /** Answers about a transaction before its content: MAIL FROM and RCPT TO, and its end when it got no further. */
 import { newId } from '#database';
 import { traceOf } from '#audit';
-import { ClassKeeper, judgeMail, judgeRecipient, type Facts, type RecipientDecision } from '#policy';
+import { ClassKeeper, judgeMail, judgeRecipient } from '#policy';
+import type { Facts, NeededFacts, RecipientDecision } from '#policy';
 import { printMailbox } from '#smtp-core';
-import type { Answer, ForwardPath, MailParams, Reply, ReversePath, TransactionEnd as EndReason } from '#smtp-core';
-import type { ServerSession } from '#smtp-net';
+import type {
+  Answer,
+  ForwardPath,
+  MailParams,
+  RcptParams,
+  Reply,
+  ReversePath,
+  TransactionEnd as EndReason,
+} from '#smtp-core';
+import type { MaybePromise, ServerSession } from '#smtp-net';
+import type { LivePolicy } from '../policy/policy-holder.js';
 import type { AnswerDependencies } from './answer-dependencies.js';
 import { stateOf, transactionOf, type InboundTransaction } from './inbound-session.js';
 import { noRoom, notNow, refusal, replyText } from './replies.js';
+import { sessionFacts } from './session-facts.js';
 import { decidingRule, transactionEvents, type TransactionEnd } from './transaction-record.js';
 
 export class EnvelopeAnswers {
   constructor(private readonly use: AnswerDependencies) {}
 
-  mail(session: ServerSession, reversePath: ReversePath, parameters: MailParams): Answer {
+  mail(session: ServerSession, reversePath: ReversePath, parameters: MailParams): MaybePromise<Answer> {
     const inbound = stateOf(session);
     const id = newId();
-    const trace = traceOf(id);
     const policy = this.use.currentPolicy();
-    if (policy === undefined || !this.use.canStore()) return { effect: 'refuse', reply: notNow(trace) };
+    if (policy === undefined || !this.use.canStore()) return { effect: 'refuse', reply: notNow(traceOf(id)) };
     // A large message goes to the spool: it needs no more memory than a small one.
     if (!this.use.budget.hasRoomFor(Math.min(parameters.sizeBytes ?? 0, this.use.inlineContentBytes))) {
-      return { effect: 'refuse', reply: noRoom(trace) };
+      return { effect: 'refuse', reply: noRoom(traceOf(id)) };
     }
     const sender = reversePath.kind === 'null' ? '' : printMailbox(reversePath.mailbox);
+    const domain = reversePath.kind === 'null' ? undefined : reversePath.mailbox.domain;
+    const begun = { id, policy, sender, parameters };
+    const { neededFacts } = policy.snapshot.policy;
+    inbound.lookUps.begin(neededFacts);
+    const hasMx = domain !== undefined && neededFacts.mail.has(HAS_MX) ? this.use.dns.takesMail(domain) : undefined;
+    const settled = inbound.lookUps.settled(allNeeded(neededFacts));
+    if (hasMx === undefined && settled === undefined) return this.#begin(session, begun, {});
+    return Promise.all([hasMx, settled]).then(([value]) =>
+      this.#begin(session, begun, value === undefined ? {} : { [HAS_MX]: value }),
+    );
+  }
+
+  /** Everything is known: the transaction is judged, by the policy that was live when its facts were asked for. */
+  #begin(session: ServerSession, begun: BegunTransaction, found: Facts): Answer {
+    const inbound = stateOf(session);
+    const { id, policy, sender, parameters } = begun;
+    const trace = traceOf(id);
     const facts: Facts = {
       ...inbound.facts,
+      ...inbound.lookUps.known,
+      ...sessionFacts(session, inbound),
       time: new Date().toISOString(),
       sender,
+      smtputf8: parameters.smtpUtf8 === true,
       ...(parameters.sizeBytes !== undefined && { 'size.declared': parameters.sizeBytes }),
+      ...found,
     };
     const decision = judgeMail(policy.snapshot, facts);
     const transaction: InboundTransaction = {
@@ -52,6 +83,7 @@ export class EnvelopeAnswers {
       return { effect: 'accept' };
     }
     const reply = refusal(decision, trace);
+    inbound.refusals += 1;
     this.use.appendAudit(
       transactionEvents(session, inbound, transaction, {
         kind: 'transaction.refused',
@@ -63,16 +95,17 @@ export class EnvelopeAnswers {
     return { effect: 'refuse', reply };
   }
 
-  rcpt(session: ServerSession, forwardPath: ForwardPath): Answer {
+  rcpt(session: ServerSession, forwardPath: ForwardPath, parameters: RcptParams): Answer {
     const transaction = transactionOf(session);
     const recipient = forwardPath.kind === 'postmaster' ? 'postmaster' : printMailbox(forwardPath.mailbox);
     const own: Facts = { recipient, recipients: transaction.recipients.length + 1 };
     const decision = decideRecipient(transaction, own);
     const refused = decision.verdict === 'accept' ? undefined : refusal(decision, transaction.trace);
     const reply = refused ?? RECIPIENT_OK;
-    transaction.recipients.push(recordRecipient(decision, own, reply));
+    transaction.recipients.push(recordRecipient(decision, own, reply, parameters));
     transaction.decisions.push(decision);
     if (refused === undefined) transaction.accepted.push(forwardPath);
+    else stateOf(session).refusals += 1;
     return refused === undefined ? { effect: 'accept', reply } : { effect: 'refuse', reply: refused };
   }
 
@@ -86,6 +119,20 @@ export class EnvelopeAnswers {
     const end = { ...endOf(transaction, why), ...(last !== undefined && { reply: last }) };
     this.use.appendAudit(transactionEvents(session, inbound, transaction, end));
   }
+}
+
+const HAS_MX = 'sender.has-mx';
+
+interface BegunTransaction {
+  readonly id: string;
+  readonly policy: LivePolicy;
+  readonly sender: string;
+  readonly parameters: MailParams;
+}
+
+/** From MAIL on, connect and helo are judged again: all their facts must be there. */
+function allNeeded({ connect, helo, mail }: NeededFacts): ReadonlySet<string> {
+  return new Set([...connect, ...helo, ...mail]);
 }
 
 const RECIPIENT_OK: Reply = { code: 250, enhanced: '2.1.5', lines: ['Recipient OK'] };
@@ -103,6 +150,7 @@ function recordRecipient(
   decision: RecipientDecision,
   facts: Facts,
   reply: Reply,
+  parameters: RcptParams,
 ): InboundTransaction['recipients'][number] {
   return {
     id: newId(),
@@ -114,6 +162,7 @@ function recordRecipient(
     ...(decision.route !== undefined && { route: decision.route }),
     ...(decision.tags.length > 0 && { tags: decision.tags }),
     facts,
+    ...(Object.keys(parameters).length > 0 && { parameters }),
   };
 }
 

@@ -2,10 +2,11 @@
 import type { StructureScanner } from '#mime';
 import type { ClassKeeper, Decision, Facts, RecipientDecision } from '#policy';
 import type { RecordedRecipient } from '#audit';
-import type { ForwardPath } from '#smtp-core';
+import type { ForwardPath, MailParams } from '#smtp-core';
 import type { ServerSession } from '#smtp-net';
 import type { LivePolicy } from '../policy/policy-holder.js';
 import type { ContentBuffer } from './content-buffer.js';
+import type { LookUps } from './look-ups.js';
 
 export interface InboundSession {
   /** UUIDv7. */
@@ -13,11 +14,22 @@ export interface InboundSession {
   readonly listener: string;
   /** Textual address; an IPv4-mapped IPv6 address is its IPv4 address. */
   readonly clientAddress: string;
+  /** Facts that are looked up while the session goes on. */
+  readonly lookUps: LookUps;
   /** Facts of connect and helo. Replaced, never edited: recorded transactions keep theirs. */
   facts: Facts;
   transaction: InboundTransaction | undefined;
   /** Whether connect was refused: such a session has its own event. */
   refused: boolean;
+  /** What rules have made the client wait so far. */
+  waitedMs: number;
+  /** The account that has signed in, or whose proof is awaited. `session.auth` says which. */
+  granted: { readonly account: string; readonly identities: readonly string[] } | undefined;
+  scramUnderWay: boolean;
+  /** Why the sign-in under way was refused. */
+  authRefusal: string | undefined;
+  /** Commands of a transaction that were refused, by the policy or before it was asked. */
+  refusals: number;
 }
 
 export interface InboundTransaction {
@@ -28,7 +40,7 @@ export interface InboundTransaction {
   /** Pinned at MAIL: judges this transaction to its end. */
   readonly policy: LivePolicy;
   readonly sender: string;
-  readonly parameters: { readonly sizeBytes?: number; readonly body?: '7BIT' | '8BITMIME' };
+  readonly parameters: MailParams;
   /** Those of the content join them when it is judged. Replaced, never edited. */
   facts: Facts;
   /** What connect, helo and mail say together. */

@@ -7,7 +7,8 @@
  */
 import { networkInterfaces } from 'node:os';
 import type { ListenerDefinition } from '#policy';
-import type { SmtpListener, SmtpServer } from '#smtp-net';
+import type { ListenerSettings, SmtpListener, SmtpServer } from '#smtp-net';
+import { CertificateFailure, type CertificateStore } from '../certificates/certificate-store.js';
 import type { Logger } from '../log.js';
 
 export interface BoundListener {
@@ -23,7 +24,7 @@ interface OpenSocket {
 }
 
 interface Wanted {
-  readonly listener: string;
+  readonly definition: ListenerDefinition;
   readonly open: OpenSocket;
 }
 
@@ -45,6 +46,14 @@ interface Place {
   readonly port: number;
 }
 
+/** What a listener needs beside its definition. */
+export interface ListenerNeeds {
+  readonly certificates: Pick<CertificateStore, 'require' | 'contextFor'>;
+  /** By the policy in force: who may speak for others, on which listener. */
+  readonly isProxy: (listener: string, address: string) => boolean;
+  readonly mayXclient: (listener: string, address: string) => boolean;
+}
+
 /** A listener that could not be opened, in a sentence for the operator. */
 export class ListenFailure extends Error {
   override readonly name = 'ListenFailure';
@@ -55,23 +64,17 @@ export class Listeners {
 
   constructor(
     private readonly server: SmtpServer,
+    private readonly needs: ListenerNeeds,
     private readonly stopGraceMs: number,
     private readonly log: Logger,
   ) {}
 
   get bound(): readonly BoundListener[] {
-    return this.#current.map(({ listener, open }) => ({
-      listener,
+    return this.#current.map(({ definition, open }) => ({
+      listener: definition.name,
       address: open.socket.address,
       port: open.socket.port,
     }));
-  }
-
-  /** Name of the listener that a connection to `local` came in by; undefined while it is being stopped. */
-  nameOf(local: { readonly address: string; readonly port: number }): string | undefined {
-    const same = this.#current.filter(({ open }) => open.socket.port === local.port);
-    const exact = same.find(({ open }) => open.socket.address === local.address) ?? same.find(isWildcard);
-    return exact?.listener;
   }
 
   /** Whether mail sent to this address and port would come back to us. */
@@ -89,6 +92,7 @@ export class Listeners {
     const keys = new Set(definitions.flatMap((definition) => definition.addresses.map((at) => keyOf(definition, at))));
     const unwanted = this.#current.map(({ open }) => open).filter((open) => !keys.has(open.key));
     const change: Change = { opened: [], paused: [], unwanted };
+    await this.#requireCertificates(definitions);
     try {
       const wanted: Wanted[] = [];
       for (const definition of definitions) wanted.push(...(await this.#prepareOne(definition, change)));
@@ -105,6 +109,7 @@ export class Listeners {
       .map(({ open }) => open)
       .filter((old) => !prepared.wanted.some(({ open }) => open === old));
     this.#current = prepared.wanted;
+    for (const { definition, open } of prepared.wanted) open.socket.setOptions(this.#settings(definition));
     for (const open of unwanted) {
       // Where another socket took the place, clients notice nothing: their sessions go on under the new listener.
       const done = prepared.paused.includes(open) ? open.socket.drain() : open.socket.stop(this.stopGraceMs);
@@ -120,11 +125,11 @@ export class Listeners {
     for (const address of definition.addresses) {
       const key = keyOf(definition, address);
       const kept = this.#current.find(({ open }) => open.key === key)?.open;
-      const open = kept ?? { key, socket: await this.#bind(definition.name, { address, port }, change) };
+      const open = kept ?? { key, socket: await this.#bind(definition, { address, port }, change) };
       if (kept === undefined) change.opened.push(open);
       // Several addresses of one listener share the port that was free for the first.
       port = open.socket.port;
-      wanted.push({ listener: definition.name, open });
+      wanted.push({ definition, open });
     }
     return wanted;
   }
@@ -136,13 +141,45 @@ export class Listeners {
     this.#current = [];
   }
 
-  async #bind(listener: string, where: Place, change: Change): Promise<SmtpListener> {
+  async #requireCertificates(definitions: readonly ListenerDefinition[]): Promise<void> {
+    for (const { name, tls } of definitions) {
+      if (tls === undefined) continue;
+      try {
+        await this.needs.certificates.require([tls.certificate]);
+      } catch (error) {
+        if (!(error instanceof CertificateFailure)) throw error;
+        throw new ListenFailure(`listener \`${name}\`: ${error.message}`, { cause: error });
+      }
+    }
+  }
+
+  /** TLS and AUTH are not demanded here: the policy refuses MAIL without them, so that it is on record. */
+  #settings({ name, tls, auth, proxyProtocol, xclient, greetingDelayMs }: ListenerDefinition): ListenerSettings {
+    const { certificates, isProxy, mayXclient } = this.needs;
+    return {
+      name,
+      tls:
+        tls === undefined
+          ? undefined
+          : {
+              mode: tls.mode,
+              secureContext: (serverName) => certificates.contextFor(tls.certificate, serverName),
+              clientCertificates: tls.clientCertificates,
+            },
+      auth: auth === undefined ? undefined : { mechanisms: auth.mechanisms, withoutTls: auth.withoutTls },
+      proxyFrom: proxyProtocol ? (address) => isProxy(name, address) : undefined,
+      xclientFrom: xclient ? (address) => mayXclient(name, address) : undefined,
+      greetingDelayMs: greetingDelayMs === 0 ? undefined : greetingDelayMs,
+    };
+  }
+
+  async #bind(definition: ListenerDefinition, where: Place, change: Change): Promise<SmtpListener> {
     try {
-      return await this.server.listen({ host: where.address, port: where.port });
+      return await this.server.listen({ host: where.address, port: where.port, ...this.#settings(definition) });
     } catch (error) {
       const code = codeOf(error);
       if (where.address === '::' && code === 'EAFNOSUPPORT') {
-        return this.#bind(listener, { ...where, address: '0.0.0.0' }, change);
+        return this.#bind(definition, { ...where, address: '0.0.0.0' }, change);
       }
       const inTheWay = change.unwanted.filter(
         (open) => open.socket.port === where.port && !change.paused.includes(open),
@@ -150,9 +187,9 @@ export class Listeners {
       if (code === 'EADDRINUSE' && inTheWay.length > 0) {
         for (const open of inTheWay) open.socket.pause();
         change.paused.push(...inTheWay);
-        return this.#bind(listener, where, change);
+        return this.#bind(definition, where, change);
       }
-      throw new ListenFailure(listenSentence(listener, where, code), { cause: error });
+      throw new ListenFailure(listenSentence(definition.name, where, code), { cause: error });
     }
   }
 }

@@ -1,53 +1,100 @@
 /** Answers about a session: connect, HELO, and what is written down when it ends. */
 import { newId } from '#database';
-import { traceOf } from '#audit';
-import { judgeConnect, judgeHelo } from '#policy';
-import type { Answer, Reply } from '#smtp-core';
-import type { ServerSession } from '#smtp-net';
+import { traceOf, type RecordedTls } from '#audit';
+import { judgeConnect, judgeHelo, type Decision } from '#policy';
+import type { Answer, Reply, TlsFacts } from '#smtp-core';
+import type { MaybePromise, ServerSession } from '#smtp-net';
+import type { LivePolicy } from '../policy/policy-holder.js';
 import type { AnswerDependencies } from './answer-dependencies.js';
 import { stateOf, type InboundSession } from './inbound-session.js';
+import { LookUps } from './look-ups.js';
 import { refusal, replyText, SERVICE_NOT_READY } from './replies.js';
+import { OpenConnections, sessionFacts } from './session-facts.js';
+import { waitMs } from './wait.js';
 
 export class SessionAnswers {
+  readonly #connections = new OpenConnections();
+
   constructor(private readonly use: AnswerDependencies) {}
 
-  connect(session: ServerSession): Answer {
-    const inbound: InboundSession = {
-      id: newId(),
-      listener: this.use.listenerOf(session.local) ?? '',
-      clientAddress: plainAddress(session.client.address),
-      facts: {},
-      transaction: undefined,
-      refused: false,
-    };
-    session.state = inbound;
+  /** Asked again after XCLIENT: the client is another one then. */
+  connect(session: ServerSession): MaybePromise<Answer> {
+    const inbound = this.#begin(session);
     const policy = this.use.currentPolicy();
-    if (policy === undefined || inbound.listener === '' || !this.use.canStore()) {
+    if (policy === undefined || !isServed(policy, inbound) || !this.use.canStore()) {
       return this.#refuseConnection(session, inbound, SERVICE_NOT_READY, 'builtin/not-ready');
     }
-    inbound.facts = { listener: inbound.listener, ip: inbound.clientAddress, time: new Date().toISOString() };
-    const decision = judgeConnect(policy.snapshot, inbound.facts);
-    if (decision.verdict === 'accept' || decision.answer === 'at-rcpt') return { effect: 'accept' };
-    return this.#refuseConnection(session, inbound, refusal(decision, traceOf(inbound.id)), decision.by);
+    const needed = policy.snapshot.policy.neededFacts;
+    inbound.lookUps.begin(needed);
+    const judge = (): MaybePromise<Answer> => this.#judgeConnect(session, inbound, policy);
+    const settled = inbound.lookUps.settled(needed.connect);
+    return settled === undefined ? judge() : settled.then(judge);
   }
 
-  helo(session: ServerSession, domain: string): Answer {
+  helo(session: ServerSession, domain: string): MaybePromise<Answer> {
     const inbound = stateOf(session);
     const policy = this.use.currentPolicy();
     if (policy === undefined) return { effect: 'refuse', reply: SERVICE_NOT_READY, close: true };
-    inbound.facts = {
-      ...inbound.facts,
-      helo: domain,
-      'helo.kind': heloKind(domain, this.use.hostname, session.local.address),
+    const kind = heloKind(domain, this.use.hostname, session.local.address);
+    inbound.facts = { ...inbound.facts, helo: domain, 'helo.kind': kind };
+    const needed = policy.snapshot.policy.neededFacts;
+    inbound.lookUps.begin(needed);
+    const judge = (): MaybePromise<Answer> => {
+      const facts = { ...inbound.facts, ...inbound.lookUps.known, ...sessionFacts(session, inbound) };
+      const decision = judgeHelo(policy.snapshot, facts);
+      const refused = decision.verdict !== 'accept' && decision.answer === 'now';
+      return later(
+        inbound,
+        decision,
+        refused ? { effect: 'refuse', reply: refusal(decision, traceOf(inbound.id)) } : ACCEPT,
+      );
     };
-    const decision = judgeHelo(policy.snapshot, inbound.facts);
-    if (decision.verdict === 'accept' || decision.answer === 'at-rcpt') return { effect: 'accept' };
-    return { effect: 'refuse', reply: refusal(decision, traceOf(inbound.id)) };
+    const settled = inbound.lookUps.settled(new Set([...needed.connect, ...needed.helo]));
+    return settled === undefined ? judge() : settled.then(judge);
+  }
+
+  #begin(session: ServerSession): InboundSession {
+    const before = session.state as InboundSession | undefined;
+    if (before !== undefined) this.#connections.closed(before.clientAddress);
+    const clientAddress = plainAddress(session.client.address);
+    const inbound: InboundSession = {
+      id: before?.id ?? newId(),
+      listener: session.listener,
+      clientAddress,
+      lookUps: new LookUps(this.use.dns, clientAddress),
+      facts: {
+        listener: session.listener,
+        ip: clientAddress,
+        time: new Date().toISOString(),
+        connections: this.#connections.opened(clientAddress),
+        'early-talker': session.earlyTalker,
+      },
+      transaction: undefined,
+      refused: false,
+      waitedMs: before?.waitedMs ?? 0,
+      granted: undefined,
+      scramUnderWay: false,
+      authRefusal: undefined,
+      refusals: before?.refusals ?? 0,
+    };
+    session.state = inbound;
+    return inbound;
+  }
+
+  #judgeConnect(session: ServerSession, inbound: InboundSession, policy: LivePolicy): MaybePromise<Answer> {
+    const decision = judgeConnect(policy.snapshot, { ...inbound.facts, ...inbound.lookUps.known });
+    const refused = decision.verdict !== 'accept' && decision.answer === 'now';
+    const answer = refused
+      ? this.#refuseConnection(session, inbound, refusal(decision, traceOf(inbound.id)), decision.by)
+      : ACCEPT;
+    return later(inbound, decision, answer);
   }
 
   ended(session: ServerSession, reason: string): void {
     const inbound = session.state as InboundSession | undefined;
-    if (inbound === undefined || inbound.refused) return;
+    if (inbound === undefined) return;
+    this.#connections.closed(inbound.clientAddress);
+    if (inbound.refused) return;
     this.use.appendAudit([
       {
         id: newId(),
@@ -61,6 +108,10 @@ export class SessionAnswers {
           startedAtMs: session.startedAtMs,
           endReason: reason,
           ...session.counters,
+          refusals: inbound.refusals,
+          ...(session.peer.address !== session.client.address && { peer: session.peer.address }),
+          ...(session.tls !== undefined && { tls: recordedTls(session.tls) }),
+          ...(session.auth !== undefined && { auth: session.auth }),
         },
       },
     ]);
@@ -79,6 +130,30 @@ export class SessionAnswers {
     ]);
     return { effect: 'refuse', reply, close: true };
   }
+}
+
+const ACCEPT: Answer = { effect: 'accept' };
+
+/** A listener that the policy no longer has, or has not yet, takes nothing. */
+function isServed(policy: LivePolicy, { listener }: InboundSession): boolean {
+  return policy.snapshot.policy.listeners.some(({ name }) => name === listener);
+}
+
+/** The answer, after what rules make the client wait on top of what it has waited already. */
+function later(inbound: InboundSession, { delayMs = 0 }: Decision, answer: Answer): MaybePromise<Answer> {
+  const more = delayMs - inbound.waitedMs;
+  if (more <= 0) return answer;
+  inbound.waitedMs = delayMs;
+  return waitMs(more).then(() => answer);
+}
+
+function recordedTls({ version, cipher, serverName, clientCertificate }: TlsFacts): RecordedTls {
+  return {
+    version,
+    cipher,
+    ...(serverName !== undefined && { serverName }),
+    ...(clientCertificate !== undefined && { clientFingerprint: clientCertificate.fingerprint }),
+  };
 }
 
 /** IPv4-mapped IPv6 addresses are IPv4 facts. */

@@ -1,6 +1,7 @@
 /** Writes down a finished transaction: everything needed to explain it, and to decide it again. */
 import type { AuditEvent, TransactionRecord } from '#audit';
 import { newId } from '#database';
+import { protocolName, type ProtocolName } from '#smtp-core';
 import type { ServerSession } from '#smtp-net';
 import type { InboundSession, InboundTransaction } from './inbound-session.js';
 
@@ -12,6 +13,12 @@ export interface TransactionEnd {
   readonly by: string;
   readonly reason?: string;
   readonly message?: TransactionRecord['message'];
+}
+
+/** As in the Received field: `ESMTPSA` is ESMTP under TLS after AUTH. */
+export function protocolOf(session: ServerSession, { parameters }: InboundTransaction): ProtocolName {
+  const { protocol, tls, auth } = session;
+  return protocolName({ protocol, tls, auth, smtpUtf8: parameters.smtpUtf8 });
 }
 
 /**
@@ -36,7 +43,7 @@ export function transactionEvents(
     listener: inbound.listener,
     clientPort: session.client.port,
     helo: session.helo ?? '',
-    protocol: session.protocol,
+    protocol: protocolOf(session, transaction),
     startedAtMs: transaction.startedAtMs,
     snapshot: transaction.policy.recorded,
     client: transaction.decision.client,

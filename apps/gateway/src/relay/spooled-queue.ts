@@ -6,6 +6,10 @@ import { join } from 'node:path';
 import type { ContentSource, QueuedMessage, QueueStore } from '#delivery';
 import { changedMessage } from './header-changes.js';
 
+export function spoolDirOf(dataDir: string): string {
+  return join(dataDir, 'spool');
+}
+
 export interface Spool {
   /** `content` with the path of its file instead of the name. */
   readable(content: ContentSource): ContentSource;
