@@ -1,5 +1,6 @@
 /** A decision in English, for the console, the API and the CLI. */
 import { decideTransaction } from './transaction.js';
+import { whatIf } from './what-if.js';
 import type { Snapshot } from './snapshot.js';
 import type { ConditionStep, Step } from './trace.js';
 import type { Facts, FactValue, RecipientDecision, TransactionDecision } from './types.js';
@@ -12,6 +13,8 @@ export interface Explanation {
   readonly recipientSteps: readonly (readonly Step[])[];
   /** One sentence per step, and one per recipient after its own steps. */
   readonly lines: readonly string[];
+  /** Per recipient: what would have led to another decision, and to which. */
+  readonly wouldChangeIf: readonly (readonly string[])[];
 }
 
 /** `content`: whether message rules judged; left out, the fact `size` says so. */
@@ -33,7 +36,9 @@ export function explainTransaction(
     recipientLine(decided),
   ]);
   const whole = recipients.length === 0 ? [wholeLine(decision)] : [];
-  return { decision, steps, recipientSteps, lines: [...explainSteps(steps), ...outcome, ...whole] };
+  const asked = { snapshot, facts, recipients, content: content ?? 'size' in facts };
+  const wouldChangeIf = whatIf(asked, decision.recipients);
+  return { decision, steps, recipientSteps, lines: [...explainSteps(steps), ...outcome, ...whole], wouldChangeIf };
 }
 
 export function explainSteps(steps: readonly Step[]): readonly string[] {

@@ -13,6 +13,8 @@ export interface DecideOptions {
   readonly recipientSteps?: readonly Step[][];
   /** Whether the content came and was judged; left out, the fact `size` says so. */
   readonly content?: boolean;
+  /** Id of a rule that is passed over: what would have been decided without it? */
+  readonly without?: string;
 }
 
 export function decideTransaction(
@@ -23,12 +25,17 @@ export function decideTransaction(
 ): TransactionDecision {
   const connect = judgeConnect(snapshot, facts);
   const helo = judgeHelo(snapshot, facts);
-  const mail = judgeMailIn(new Scope(snapshot, facts, options.steps));
+  const scopeOf = (all: Facts, steps: Step[] | undefined): Scope => {
+    const scope = new Scope(snapshot, all, steps);
+    scope.overridden = options.without;
+    return scope;
+  };
+  const mail = judgeMailIn(scopeOf(facts, options.steps));
   const keeper = new ClassKeeper(snapshot);
   const stepsOf = (index: number): Step[] | undefined => options.recipientSteps?.[index] ?? options.steps;
   const judged = recipients.map((own, index) => {
     const all = { ...facts, ...own };
-    return keeper.admit(all, judgeRecipientIn(new Scope(snapshot, all, stepsOf(index)), mail), stepsOf(index));
+    return keeper.admit(all, judgeRecipientIn(scopeOf(all, stepsOf(index)), mail), stepsOf(index));
   });
   const before = { connect, helo, mail };
   const hasContent = options.content ?? 'size' in facts;
@@ -36,8 +43,12 @@ export function decideTransaction(
   const withContent = judged.map((decided, index): RecipientDecision => {
     if (decided.verdict !== 'accept') return decided;
     const steps = stepsOf(index);
-    const judgement = { facts: { ...facts, ...recipients[index] }, decided };
-    return judgeMessage(snapshot, steps === undefined ? judgement : { ...judgement, steps });
+    return judgeMessage(snapshot, {
+      facts: { ...facts, ...recipients[index] },
+      decided,
+      ...(options.without === undefined ? {} : { overridden: options.without }),
+      ...(steps === undefined ? {} : { steps }),
+    });
   });
   return { ...before, ...settleAccepted(snapshot, judged, withContent) };
 }

@@ -2,7 +2,7 @@ import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Type } from 'class-transformer';
 import { IsInt, IsOptional, Max, Min } from 'class-validator';
 
-const VERDICTS = ['accept', 'reject', 'defer'];
+const VERDICTS = ['accept', 'reject', 'defer', 'hold', 'discard'];
 const LARGEST_REVISION = 2_147_483_647;
 
 export class ExplainQuery {
@@ -70,12 +70,12 @@ class BecauseDto {
 }
 
 class StepDto {
-  @ApiProperty({ type: String, enum: ['connect', 'helo', 'mail', 'rcpt', 'routing'] })
+  @ApiProperty({ type: String, enum: ['connect', 'helo', 'mail', 'rcpt', 'message', 'routing'] })
   phase!: string;
 
   @ApiPropertyOptional({
     type: String,
-    enum: ['client', 'senders', 'rewriting', 'relay', 'recipients'],
+    enum: ['client', 'senders', 'rewriting', 'relay', 'recipients', 'redirect', 'class', 'copies'],
     description: 'What is asked between the rules; left out for a rule.',
   })
   step?: string;
@@ -118,6 +118,17 @@ class ExplainedAddressDto {
   final!: string;
 }
 
+class AddedRecipientDto {
+  @ApiProperty({ type: String })
+  address!: string;
+
+  @ApiProperty({ type: String })
+  route!: string;
+
+  @ApiProperty({ type: String, description: 'Rule that added it.' })
+  by!: string;
+}
+
 class ExplainedRecipientDto {
   @ApiProperty({ type: ExplainedAddressDto })
   recipient!: ExplainedAddressDto;
@@ -134,6 +145,15 @@ class ExplainedRecipientDto {
   @ApiPropertyOptional({ type: String })
   route?: string;
 
+  @ApiPropertyOptional({ type: String, description: 'Review queue, for `hold`.' })
+  queue?: string;
+
+  @ApiPropertyOptional({ type: [AddedRecipientDto], description: 'Who gets the mail besides.' })
+  added?: AddedRecipientDto[];
+
+  @ApiProperty({ type: [String], description: 'What would have led to another decision, and to which.' })
+  wouldChangeIf!: string[];
+
   @ApiProperty({ type: [StepDto], description: 'From RCPT TO on; those before are under `mail`.' })
   steps!: StepDto[];
 }
@@ -142,7 +162,10 @@ class DifferenceDto {
   @ApiPropertyOptional({ type: String, description: 'Recipient as given; left out for the transaction as a whole.' })
   recipient?: string;
 
-  @ApiProperty({ type: String, enum: ['client', 'verdict', 'by', 'reply', 'final', 'route'] })
+  @ApiProperty({
+    type: String,
+    enum: ['client', 'verdict', 'by', 'reply', 'final', 'route', 'queue', 'header', 'added'],
+  })
   field!: string;
 
   @ApiProperty({ type: String, description: 'Empty when there was none.' })
@@ -182,6 +205,7 @@ export class ExplanationDto {
 }
 
 export {
+  AddedRecipientDto,
   BecauseDto,
   DifferenceDto,
   ExplainedAddressDto,

@@ -21,7 +21,7 @@ export interface Recomputed {
 /** The explanation in the words of the API, and how its decision differs from the recorded one. */
 export function explanationOf({ id, record, judgedBy, explanation }: Recomputed): ExplanationDto {
   const trace = traceOf(id);
-  const { decision, steps, recipientSteps, lines } = explanation;
+  const { decision, steps, recipientSteps, lines, wouldChangeIf } = explanation;
   const differences = differencesOf(record, explanation, trace);
   return {
     transaction: publicId('txn', id),
@@ -33,6 +33,11 @@ export function explanationOf({ id, record, judgedBy, explanation }: Recomputed)
       recipient: { original: decided.original, final: decided.recipient },
       ...outcomeOf(decided, trace),
       ...(decided.route !== undefined && { route: decided.route }),
+      ...(decided.reviewQueue !== undefined && { queue: decided.reviewQueue }),
+      ...(decided.added !== undefined && {
+        added: decided.added.map(({ address, route, by }) => ({ address, route, by })),
+      }),
+      wouldChangeIf: [...(wouldChangeIf[index] ?? [])],
       steps: (recipientSteps[index] ?? []).map(stepOf),
     })),
     text: [...lines, ...conclusion(differences)],
@@ -57,6 +62,9 @@ const BETWEEN_RULES: Readonly<Record<string, string>> = {
   rewriting: 'rcpt',
   relay: 'rcpt',
   recipients: 'rcpt',
+  redirect: 'rcpt',
+  class: 'rcpt',
+  copies: 'routing',
 };
 
 const RESULTS = { yes: true, no: false, unknown: 'unknown', expired: 'expired', overridden: 'overridden' } as const;
@@ -93,7 +101,8 @@ function differencesOf(record: TransactionRecord, { decision }: Explanation, tra
   const before = record.recipients.length === 0 ? comparedMail(record, decision.mail, trace) : [];
   return [
     ...differing([...whole, ...before]),
-    ...record.recipients.flatMap((recorded, index) => {
+    ...differing([['added', addedText(recordedAdded(record)), addedText(decidedAdded(decision.recipients))]]),
+    ...namedRecipients(record).flatMap((recorded, index) => {
       const decided = decision.recipients[index];
       if (decided === undefined) return [];
       return differing(comparedRecipient(recorded, decided, trace)).map((difference) => ({
@@ -115,14 +124,51 @@ function comparedMail(record: TransactionRecord, mail: Decision, trace: string):
 
 /** The reply to an accepted recipient is the gateway's own, not the policy's. */
 function comparedRecipient(recorded: RecordedRecipient, decided: RecipientDecision, trace: string): Compared {
-  const refused = recorded.verdict !== 'accept' || decided.verdict !== 'accept';
+  const refused = isRefusal(recorded.verdict) || isRefusal(decided.verdict);
   return [
     ['verdict', recorded.verdict, decided.verdict],
     ['by', recorded.by, decided.by],
     ['final', recorded.address, decided.recipient],
     ['route', recorded.route ?? '', decided.route ?? ''],
+    ['queue', recorded.reviewQueue ?? '', decided.reviewQueue ?? ''],
+    ['header', changesText(recorded.headers), changesText(decided.headers)],
     ...(refused ? [['reply', recorded.reply, replyOf(decided, trace)] as const] : []),
   ];
+}
+
+function isRefusal(verdict: string): boolean {
+  return verdict === 'reject' || verdict === 'defer';
+}
+
+/** Those that the client named: of the others only the rules know. */
+export function namedRecipients({ recipients }: TransactionRecord): readonly RecordedRecipient[] {
+  return recipients.filter(({ addedBy }) => addedBy === undefined);
+}
+
+type Added = NonNullable<RecipientDecision['added']>[number];
+
+function recordedAdded({ recipients }: TransactionRecord): readonly Added[] {
+  return recipients.flatMap(({ address, route = '', addedBy }) =>
+    addedBy === undefined ? [] : [{ address, route, by: addedBy }],
+  );
+}
+
+/** Each once, however many recipients lead to it. */
+function decidedAdded(decisions: readonly RecipientDecision[]): readonly Added[] {
+  const all = decisions.flatMap(({ verdict, added = [] }) => (verdict === 'accept' ? added : []));
+  return all.filter(
+    (one, index) => !all.slice(0, index).some(({ address, route }) => address === one.address && route === one.route),
+  );
+}
+
+function addedText(added: readonly Added[]): string {
+  return added.map(({ address, route, by }) => `${address} by route ${route} (${by})`).join(', ');
+}
+
+function changesText(headers: RecipientDecision['headers']): string {
+  return (headers ?? [])
+    .map(({ op, name, value }) => `${op} ${name}${value === undefined ? '' : `: ${value}`}`)
+    .join(', ');
 }
 
 function differing(compared: Compared): Fields<DifferenceDto>[] {

@@ -13,7 +13,7 @@ import {
 import { DatabaseAccess } from '../database-access.js';
 import { Problem } from '../http/problem.js';
 import type { ExplanationDto } from './explanation.dto.js';
-import { explanationOf } from './explanation.js';
+import { explanationOf, namedRecipients } from './explanation.js';
 
 interface Judging {
   readonly policy: CompiledPolicy;
@@ -44,7 +44,7 @@ export class ExplanationsService {
     const explanation = explainTransaction(
       createSnapshot(policy, lists),
       record.facts,
-      record.recipients.map((recipient) => recipient.facts),
+      namedRecipients(record).map((recipient) => recipient.facts),
     );
     const judgedBy = {
       policy: revision.policy,

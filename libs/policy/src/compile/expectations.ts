@@ -76,15 +76,8 @@ function compileExpected(
   ids: ReadonlySet<string>,
 ): CompiledTest['expect'] {
   const at = joinPointer(pointer, 'expect');
-  const { verdict, by, route, client, code } = expect;
-  if (by !== undefined && by !== '' && !ids.has(by) && context.complete) {
-    const guess = nearest(by, ids);
-    const hint = guess === undefined ? '' : `, did you mean \`${guess}\`?`;
-    context.findings.blocks('D4', joinPointer(at, 'by'), `no rule has the id \`${by}\`${hint}`, guess);
-  }
-  if (expect.queue !== undefined) context.requireName('review-queue', expect.queue, joinPointer(at, 'queue'));
-  if (route !== undefined) context.requireName('route', route, joinPointer(at, 'route'));
-  if (client !== undefined && client !== 'none') context.requireName('client', client, joinPointer(at, 'client'));
+  const { verdict, by, route, client, code, queue } = expect;
+  checkExpectedNames(context, expect, at, ids);
   const recipient = compileExpectedRecipient(context, expect.recipient, joinPointer(at, 'recipient'));
   return {
     verdict,
@@ -92,12 +85,28 @@ function compileExpected(
     ...(route === undefined ? {} : { route }),
     ...(client === undefined ? {} : { client }),
     ...(code === undefined ? {} : { code }),
+    ...(queue === undefined ? {} : { queue }),
     ...recipient,
     tags: oneOrMany(expect.tag),
-    ...(expect.queue === undefined ? {} : { queue: expect.queue }),
     headers: Object.entries(expect.header ?? {}),
     added: oneOrMany(expect['added-recipient']),
   };
+}
+
+function checkExpectedNames(
+  context: CompileContext,
+  { by, route, client, queue }: TestDocument['expect'],
+  at: string,
+  ids: ReadonlySet<string>,
+): void {
+  if (by !== undefined && by !== '' && !ids.has(by) && context.complete) {
+    const guess = nearest(by, ids);
+    const hint = guess === undefined ? '' : `, did you mean \`${guess}\`?`;
+    context.findings.blocks('D4', joinPointer(at, 'by'), `no rule has the id \`${by}\`${hint}`, guess);
+  }
+  if (queue !== undefined) context.requireName('review-queue', queue, joinPointer(at, 'queue'));
+  if (route !== undefined) context.requireName('route', route, joinPointer(at, 'route'));
+  if (client !== undefined && client !== 'none') context.requireName('client', client, joinPointer(at, 'client'));
 }
 
 function compileExpectedRecipient(
