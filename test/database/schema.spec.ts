@@ -90,6 +90,27 @@ describe('schema guard', () => {
     await db.close();
   });
 
+  test('a role that may not create tables is told the statement that lets it', async () => {
+    const database = await empty();
+    const role = `limited_${database.name}`;
+    await database.query(`create role ${role} login`);
+    const url = database.url.replace(/\/\/[^@]*@/u, `//${role}@`);
+    const db = await openDatabase({ url });
+    await expect(db.migrate()).rejects.toMatchObject({
+      code: 'unfit-database',
+      retryable: false,
+      message: expect.stringContaining(
+        `role \`${role}\` may not create or change tables (permission denied for schema public): the database belongs to`,
+      ) as unknown,
+    });
+    await database.query(`alter database "${database.name}" owner to "${role}"`);
+    expect(await db.migrate()).toEqual(MIGRATION_NAMES);
+    await db.close();
+    await database.query(`reassign owned by ${role} to current_user`);
+    await database.query(`drop owned by ${role}`);
+    await database.query(`drop role ${role}`);
+  });
+
   test('unsafe settings of role or database are refused', async () => {
     const database = await migrated();
     await database.query(`alter database ${database.name} set synchronous_commit = off`);
