@@ -4,7 +4,8 @@
  * The machine reads AUTH, base64, `*` and the order of things; here is what the octets mean and whom the hooks know.
  * Passwords are handed to the hook and kept nowhere.
  */
-import type { AuthAnswer, AuthQuestion } from '#smtp-core';
+import { readPlain, readSaslField, readScramClientFirst } from '#smtp-core';
+import type { AuthAnswer, AuthQuestion, ScramClientFirst } from '#smtp-core';
 import type {
   AuthOutcome,
   AuthRefusal,
@@ -15,11 +16,9 @@ import type {
   ServerSession,
   SmtpServerHooks,
 } from './hooks.js';
-import { SCRAM_SHA_256, ScramExchange, decoyCredentials, readScramStart } from './scram.js';
-import type { Decoy, ScramStart } from './scram.js';
+import { SCRAM_SHA_256, ScramExchange, decoyCredentials } from './scram.js';
+import type { Decoy } from './scram.js';
 
-/** RFC 4616 s2 demands 255 octets of each; more than this is no name and no password of ours. */
-const MAX_FIELD_BYTES = 1024;
 const REFUSED: AuthRefusal = { effect: 'refuse' };
 const EMPTY = Buffer.alloc(0);
 
@@ -83,15 +82,13 @@ export class SaslExchange {
   }
 
   #plain(message: Buffer): MaybePromise<AuthAnswer> {
-    const fields = message.length > 3 * MAX_FIELD_BYTES + 2 ? [] : message.toString('latin1').split('\0');
-    const [authorizationId, username, password] = fields.map((field) => field8(Buffer.from(field, 'latin1')));
-    if (fields.length !== 3 || authorizationId === undefined) return REFUSED;
-    return this.#check({ mechanism: 'PLAIN', username, password, authorizationId });
+    const given = readPlain(message);
+    return given === undefined ? REFUSED : this.#check({ mechanism: 'PLAIN', ...given });
   }
 
   #loginName(message: Buffer): AuthAnswer {
     return this.#ask(Buffer.from('Password:'), (password) => {
-      return this.#check({ mechanism: 'LOGIN', username: field8(message), password: field8(password) });
+      return this.#check({ mechanism: 'LOGIN', username: readSaslField(message), password: readSaslField(password) });
     });
   }
 
@@ -102,7 +99,7 @@ export class SaslExchange {
     authorizationId?: string;
   }): MaybePromise<AuthAnswer> {
     const { mechanism, username, password, authorizationId = '' } = given;
-    if (isNoName(username) || password === undefined || password === '') return REFUSED;
+    if (isNoName(username) || password === undefined) return REFUSED;
     const forAnother = authorizationId !== '' && authorizationId !== username;
     const credentials: PasswordCredentials = {
       mechanism,
@@ -125,7 +122,7 @@ export class SaslExchange {
   }
 
   #scram(message: Buffer): MaybePromise<AuthAnswer> {
-    const start = readScramStart(message);
+    const start = readScramClientFirst(message);
     if (start === undefined || isNoName(start.username)) return REFUSED;
     this.#username = start.username;
     const found = this.#hooks.scramCredentials?.(this.#session, start.username);
@@ -135,7 +132,7 @@ export class SaslExchange {
     });
   }
 
-  #scramFirst(start: ScramStart, credentials: ScramCredentials | undefined): AuthAnswer {
+  #scramFirst(start: ScramClientFirst, credentials: ScramCredentials | undefined): AuthAnswer {
     const { username, authorizationId } = start;
     const exchange = new ScramExchange(start, credentials ?? decoyCredentials(username, this.#decoy));
     const mayAct = authorizationId === '' || authorizationId === username;
@@ -162,15 +159,5 @@ function after<T, U>(value: MaybePromise<T>, next: (value: T) => MaybePromise<U>
 }
 
 function isNoName(username: string | undefined): username is undefined {
-  return username === undefined || username === '' || /\p{Cc}/u.test(username);
-}
-
-/** UTF-8 without NUL, of bearable length; undefined when it is not. */
-function field8(octets: Buffer): string | undefined {
-  if (octets.length > MAX_FIELD_BYTES || octets.includes(0)) return undefined;
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(octets);
-  } catch {
-    return undefined;
-  }
+  return username === undefined || /\p{Cc}/u.test(username);
 }

@@ -1,6 +1,7 @@
 import { createHash, createHmac, pbkdf2Sync } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
-import { ScramExchange, decoyCredentials, readScramStart } from './scram.js';
+import { readScramClientFirst } from '#smtp-core';
+import { ScramExchange, decoyCredentials } from './scram.js';
 import type { ScramCredentials } from './hooks.js';
 
 const SALT = Buffer.from('W22ZaJ0SNY7soEsUEjb6gQ==', 'base64');
@@ -16,8 +17,8 @@ function credentialsOf(password: string, iterations = 4096): ScramCredentials {
   };
 }
 
-function started(text: string): NonNullable<ReturnType<typeof readScramStart>> {
-  const start = readScramStart(Buffer.from(text));
+function started(text: string): NonNullable<ReturnType<typeof readScramClientFirst>> {
+  const start = readScramClientFirst(Buffer.from(text));
   if (start === undefined) throw new Error(`\`${text}\` was refused`);
   return start;
 }
@@ -88,7 +89,7 @@ describe('the first message', () => {
     `n,,n=${'u'.repeat(5000)},r=abc`,
     '',
   ])('%j is refused', (text) => {
-    expect(readScramStart(Buffer.from(text))).toBeUndefined();
+    expect(readScramClientFirst(Buffer.from(text))).toBeUndefined();
   });
 });
 
