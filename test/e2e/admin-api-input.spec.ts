@@ -82,8 +82,18 @@ describe('addresses', () => {
   });
 
   test('an unknown method of a known address', async () => {
-    for (const method of ['PATCH', 'DELETE', 'POST'])
-      expectProblem(await api.ask('/v1/policies/main', { method }), 404, 'not-found');
+    for (const [path, methods, allowed] of [
+      ['/v1/policies/main', ['PATCH', 'DELETE', 'POST'], 'GET, HEAD, PUT'],
+      ['/v1/lists/staff/entries/a%40example.com', ['PATCH', 'PUT', 'POST'], 'DELETE, GET, HEAD'],
+      ['/v1/policies:check', ['GET', 'PUT'], 'POST'],
+      ['/healthz', ['POST'], 'GET, HEAD'],
+    ] as const) {
+      for (const method of methods) {
+        const answer = await api.ask(path, { method });
+        expectProblem(answer, 405, 'method-not-allowed');
+        expect(answer.headers.get('allow')).toBe(allowed);
+      }
+    }
   });
 });
 
@@ -111,6 +121,15 @@ describe('queries', () => {
     const answer = await api.ask(`/v1/transactions?${query}`);
     expectProblem(answer, 400, 'invalid-request');
     expect(answer.body.errors[0].message).toContain('`');
+  });
+
+  test('a parameter that is given twice is told so', async () => {
+    const answer = await api.ask('/v1/transactions?sender=a@x.example&limit=5&sender=b@x.example&limit=6');
+    expectProblem(answer, 400, 'invalid-request');
+    expect(answer.body.errors).toEqual([
+      { code: 'repeated-field', pointer: '/sender', message: '`sender` is given 2 times, expected once' },
+      { code: 'repeated-field', pointer: '/limit', message: '`limit` is given 2 times, expected once' },
+    ]);
   });
 
   test.each([

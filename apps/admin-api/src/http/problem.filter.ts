@@ -2,6 +2,7 @@ import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '
 import type { Request, Response } from 'express';
 import type { Logger } from 'pino';
 import { OperationalError } from '#database';
+import { allowedMethods } from './allowed-methods.js';
 import { Problem, type ProblemKey } from './problem.js';
 import { requestTrace } from './request-context.js';
 
@@ -25,7 +26,7 @@ export class ProblemFilter implements ExceptionFilter {
     const request = host.switchToHttp().getRequest<Request>();
     const response = host.switchToHttp().getResponse<Response>();
     const trace = requestTrace(request);
-    const problem = problemOf(error, request.method);
+    const problem = problemOf(error, request);
     if (problem.status >= 500) this.logger.error({ err: error, trace, path: request.path }, problem.detail);
     if (response.headersSent) {
       response.destroy();
@@ -36,15 +37,23 @@ export class ProblemFilter implements ExceptionFilter {
   }
 }
 
-function problemOf(error: unknown, method: string): Problem {
+function problemOf(error: unknown, request: Request): Problem {
   if (error instanceof Problem) return error;
-  if (error instanceof OperationalError) return databaseProblem(error, method);
+  if (error instanceof OperationalError) return databaseProblem(error, request.method);
   if (error instanceof URIError) return new Problem('invalid-request', 'the address has a malformed `%` escape');
   const status = statusOf(error);
-  if (status === 404) return new Problem('not-found', 'there is nothing at this address');
+  if (status === 404) return nothingThere(request);
   const key = status === undefined ? undefined : BY_STATUS.get(status);
   if (key !== undefined) return new Problem(key, 'the request cannot be read');
   return new Problem('internal', 'an unexpected fault; the log of the admin API has it under this trace');
+}
+
+/** No route was found: the address is unknown, or only the method. */
+function nothingThere(request: Request): Problem {
+  const allowed = allowedMethods(request);
+  if (allowed.length === 0) return new Problem('not-found', 'there is nothing at this address');
+  const methods = allowed.map((method) => `\`${method}\``).join(', ');
+  return new Problem('method-not-allowed', `this address knows only ${methods}`, [], { Allow: allowed.join(', ') });
 }
 
 function databaseProblem(error: OperationalError, method: string): Problem {

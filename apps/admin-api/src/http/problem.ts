@@ -7,6 +7,7 @@ export const PROBLEMS = {
   unauthenticated: { status: 401, title: 'An API key is needed' },
   forbidden: { status: 403, title: 'This API key may not do that' },
   'not-found': { status: 404, title: 'There is no such thing' },
+  'method-not-allowed': { status: 405, title: 'This resource does not know the method' },
   'not-acceptable': { status: 406, title: 'None of the accepted formats can be given' },
   conflict: { status: 409, title: 'The request does not fit the present state' },
   'precondition-failed': { status: 412, title: 'The resource has changed since it was read' },

@@ -11,7 +11,9 @@ const ROUTE_ARGUMENTS = '__routeArguments__';
 @Injectable()
 export class QueryGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
-    const names = Object.keys(context.switchToHttp().getRequest<Request>().query);
+    const { query } = context.switchToHttp().getRequest<Request>();
+    refuseRepeated(query);
+    const names = Object.keys(query);
     if (names.length === 0 || takesQuery(context)) return true;
     throw invalidRequest(
       names.map((name) => ({
@@ -21,6 +23,16 @@ export class QueryGuard implements CanActivate {
       })),
     );
   }
+}
+
+/** Which of two values would count nobody can know. */
+function refuseRepeated(query: Request['query']): void {
+  const faults = Object.entries(query).flatMap(([name, value]) => {
+    if (!Array.isArray(value)) return [];
+    const message = `\`${name.slice(0, 100)}\` is given ${String(value.length)} times, expected once`;
+    return [{ code: 'repeated-field', pointer: pointer([name]), message }];
+  });
+  if (faults.length > 0) throw invalidRequest(faults);
 }
 
 function takesQuery(context: ExecutionContext): boolean {
