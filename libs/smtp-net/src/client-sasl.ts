@@ -6,6 +6,14 @@
  */
 import { createHash, createHmac, pbkdf2, randomBytes, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
+import {
+  printPlain,
+  printScramClientFirst,
+  printScramWithoutProof,
+  readScramServerFinal,
+  readScramServerFirst,
+} from '#smtp-core';
+import type { ScramClientFirst } from '#smtp-core';
 
 export const SASL_MECHANISMS = ['SCRAM-SHA-256', 'PLAIN', 'LOGIN'] as const;
 export type SaslMechanism = (typeof SASL_MECHANISMS)[number];
@@ -32,6 +40,7 @@ export interface SaslExchange {
 const MIN_ITERATIONS = 4096;
 const MAX_ITERATIONS = 1_000_000;
 const KEY_OCTETS = 32;
+const NO_OCTETS = Buffer.alloc(0);
 const stretch = promisify(pbkdf2);
 
 export function saslExchange(mechanism: string, credentials: SmtpCredentials): SaslExchange {
@@ -49,7 +58,7 @@ function plainExchange({ username, password }: SmtpCredentials): SaslExchange {
   return {
     respond: (challenge) =>
       challenge === undefined || challenge.length === 0
-        ? { ok: true, response: Buffer.from(`\0${username}\0${password}`), mayEnd: true }
+        ? { ok: true, response: printPlain({ authorizationId: '', username, password }), mayEnd: true }
         : { ok: false, message: 'the server sent a challenge, and PLAIN has none' },
   };
 }
@@ -70,13 +79,14 @@ function loginExchange({ username, password }: SmtpCredentials): SaslExchange {
 class ScramExchange implements SaslExchange {
   readonly #credentials: SmtpCredentials;
   readonly #nonce = randomBytes(18).toString('base64');
-  readonly #first: string;
+  readonly #first: ScramClientFirst;
   #step: 'first' | 'final' | 'proof' | 'over' = 'first';
   #serverSignature: Buffer | undefined;
 
   constructor(credentials: SmtpCredentials) {
     this.#credentials = credentials;
-    this.#first = `n=${credentials.username.replaceAll('=', '=3D').replaceAll(',', '=2C')},r=${this.#nonce}`;
+    const { username } = credentials;
+    this.#first = printScramClientFirst({ username, authorizationId: '', nonce: this.#nonce });
   }
 
   respond(challenge: Buffer | undefined): SaslStep | Promise<SaslStep> {
@@ -84,32 +94,32 @@ class ScramExchange implements SaslExchange {
       case 'first':
         // RFC 4954 s4: an empty challenge asks for the initial response again.
         this.#step = 'final';
-        return { ok: true, response: Buffer.from(`n,,${this.#first}`), mayEnd: false };
+        return { ok: true, response: Buffer.from(this.#first.gs2Header + this.#first.bare), mayEnd: false };
       case 'final':
         this.#step = 'proof';
-        return this.#prove(challenge?.toString('utf8') ?? '');
+        return this.#prove(challenge ?? NO_OCTETS);
       case 'proof':
         this.#step = 'over';
-        return this.#verify(challenge?.toString('utf8') ?? '');
+        return this.#verify(challenge ?? NO_OCTETS);
       case 'over':
         return { ok: false, message: 'the server goes on after the end of SCRAM' };
     }
   }
 
-  async #prove(serverFirst: string): Promise<SaslStep> {
-    const parts = /^r=([!-+\x2d-~]+),s=([A-Za-z0-9+/=]+),i=(\d{1,7})$/.exec(serverFirst);
-    const [, nonce = '', salt = '', count = ''] = parts ?? [];
-    if (parts === null || !nonce.startsWith(this.#nonce) || nonce === this.#nonce) {
+  async #prove(challenge: Buffer): Promise<SaslStep> {
+    const serverFirst = readScramServerFirst(challenge);
+    if (serverFirst === undefined || !this.#isContinued(serverFirst.nonce)) {
       return { ok: false, message: 'the server sent a challenge that is not SCRAM' };
     }
-    const iterations = Number(count);
+    const { nonce, salt, iterations } = serverFirst;
     if (iterations < MIN_ITERATIONS || iterations > MAX_ITERATIONS) {
-      return { ok: false, message: `the server wants ${count} iterations of SCRAM, expected 4096 to 1000000` };
+      const wanted = `the server wants ${String(iterations)} iterations of SCRAM`;
+      return { ok: false, message: `${wanted}, expected 4096 to 1000000` };
     }
     const password = this.#credentials.password.normalize('NFKC');
-    const salted = await stretch(password, Buffer.from(salt, 'base64'), iterations, KEY_OCTETS, 'sha256');
-    const withoutProof = `c=biws,r=${nonce}`;
-    const signed = `${this.#first},${serverFirst},${withoutProof}`;
+    const salted = await stretch(password, salt, iterations, KEY_OCTETS, 'sha256');
+    const withoutProof = printScramWithoutProof(this.#first.gs2Header, nonce);
+    const signed = `${this.#first.bare},${challenge.toString('utf8')},${withoutProof}`;
     const clientKey = hmac(salted, 'Client Key');
     const signature = hmac(createHash('sha256').update(clientKey).digest(), signed);
     const proof = Buffer.from(clientKey.map((octet, at) => octet ^ (signature[at] ?? 0)));
@@ -117,11 +127,14 @@ class ScramExchange implements SaslExchange {
     return { ok: true, response: Buffer.from(`${withoutProof},p=${proof.toString('base64')}`), mayEnd: false };
   }
 
-  #verify(serverFinal: string): SaslStep {
-    const [, signature = ''] = /^v=([A-Za-z0-9+/=]+)(?:,|$)/.exec(serverFinal) ?? [];
-    const given = Buffer.from(signature, 'base64');
+  #isContinued(nonce: string): boolean {
+    return nonce.startsWith(this.#nonce) && nonce !== this.#nonce;
+  }
+
+  #verify(serverFinal: Buffer): SaslStep {
+    const given = readScramServerFinal(serverFinal);
     const expected = this.#serverSignature;
-    const proven = expected?.length === given.length && timingSafeEqual(given, expected);
+    const proven = given !== undefined && expected?.length === given.length && timingSafeEqual(given, expected);
     if (!proven) {
       return { ok: false, message: 'the server could not prove that it knows the password' };
     }
