@@ -5,6 +5,8 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
+import { connect as connectTls, TLSSocket } from 'node:tls';
+import type { ConnectionOptions } from 'node:tls';
 
 export interface DialogOptions {
   readonly host?: string;
@@ -25,7 +27,7 @@ export interface DialogReply {
 }
 
 export class SmtpDialog {
-  readonly #socket: Socket;
+  #socket: Socket;
   readonly #deadlineMs: number;
   #received = '';
   #ended = false;
@@ -35,6 +37,10 @@ export class SmtpDialog {
   private constructor(socket: Socket, deadlineMs: number) {
     this.#socket = socket;
     this.#deadlineMs = deadlineMs;
+    this.#listenTo(socket);
+  }
+
+  #listenTo(socket: Socket): void {
     socket.setNoDelay(true);
     socket.setEncoding('latin1');
     socket.on('data', (chunk: string) => {
@@ -60,12 +66,41 @@ export class SmtpDialog {
     return new SmtpDialog(socket, options.deadlineMs ?? 15_000);
   }
 
+  /** As `open`, under TLS from the first octet on. */
+  static async openSecure(options: DialogOptions, tls: ConnectionOptions = {}): Promise<SmtpDialog> {
+    const dialog = await SmtpDialog.open(options);
+    await dialog.#secure(tls);
+    return dialog;
+  }
+
   /** Connects, reads the banner and says EHLO. */
   static async start(options: DialogOptions): Promise<SmtpDialog> {
     const dialog = await SmtpDialog.open(options);
     await dialog.expect(220);
     await dialog.command('EHLO dialog.test', 250);
     return dialog;
+  }
+
+  /** STARTTLS, and EHLO behind it. Any certificate will do. */
+  async startTls(tls: ConnectionOptions = {}): Promise<void> {
+    await this.command('STARTTLS', 220);
+    await this.#secure(tls);
+    await this.command('EHLO dialog.test', 250);
+  }
+
+  /** The certificate that the server shows: SHA-256, lower-case hex. */
+  get serverFingerprint(): string {
+    if (!(this.#socket instanceof TLSSocket)) throw new Error('no TLS');
+    return this.#socket.getPeerCertificate().fingerprint256.replaceAll(':', '').toLowerCase();
+  }
+
+  async #secure(tls: ConnectionOptions): Promise<void> {
+    const plain = this.#socket;
+    plain.removeAllListeners('data').removeAllListeners('close');
+    const socket = connectTls({ rejectUnauthorized: false, ...tls, socket: plain });
+    await once(socket, 'secureConnect');
+    this.#socket = socket;
+    this.#listenTo(socket);
   }
 
   write(octets: string | Buffer): void {

@@ -1,0 +1,29 @@
+/** Events of a running installation that belong to no transaction, read where they are stored: no page shows them yet. */
+import { readFileSync } from 'node:fs';
+import { Client } from 'pg';
+import type { RunningPostern } from './running-postern.js';
+import { waitFor } from './wait.js';
+
+/** The data of the events of a kind, oldest first, as soon as there are that many. */
+export async function auditEvents(
+  postern: RunningPostern,
+  kind: string,
+  least = 1,
+): Promise<readonly Record<string, unknown>[]> {
+  const pid = postern.processId('admin-api');
+  const environment = readFileSync(`/proc/${String(pid)}/environ`, 'utf8').split('\0');
+  const url = environment.find((line) => line.startsWith('DATABASE_URL='))?.slice('DATABASE_URL='.length);
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  try {
+    return await waitFor(`${String(least)} events ${kind}`, async () => {
+      const found = await client.query<{ data: Record<string, unknown> }>(
+        'select data from audit_event where kind = $1 order by id',
+        [kind],
+      );
+      return found.rows.length >= least ? found.rows.map(({ data }) => data) : undefined;
+    });
+  } finally {
+    await client.end();
+  }
+}
