@@ -4,7 +4,7 @@ import { waitFor } from '../../test/support/wait.js';
 
 const PAGE = 500;
 const QUEUE_EMPTY_MS = 30_000;
-const STORIES = 200;
+const STORIES = 100;
 
 interface Summary {
   readonly id: string;

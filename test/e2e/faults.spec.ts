@@ -26,7 +26,7 @@ test('kills and misdeeds of the next hop: every acknowledged message is accounte
   const report = await runFaults({
     ...seeded(),
     ...LOAD,
-    forMs: 15_000,
+    forMs: 12_000,
     start: (hopPort) => oneInstallation(workspace.makeFolder('one'), hopPort, project),
   });
   const { seed, acknowledged, duplicates, faults } = report;
