@@ -5,7 +5,9 @@
  *   client unknown     mail <>          rcpt ann@example.com  -> defer 451   by clients/servers
  *
  * Left of the arrow pairs of fact and value (`client`, `mail` and `rcpt` for `ip`, `sender` and `recipient`; `list
- * NAME=a,b` for members of a managed list); right of it the verdict, the code, and `by`, `via`, `as`, `to`.
+ * NAME=a,b` for members of a managed list); right of it the verdict, the code, and `by`, `via`, `as`, `to`, `in` (review
+ * queue), `also` (added `address/route`), `with` (changed `Name:value`). Values have no blanks; facts of the content are
+ * lists, `attachment.extension exe,pdf`.
  */
 import {
   buildManagedList,
@@ -32,7 +34,8 @@ const VERDICT_WORDS: Readonly<Record<string, string>> = { accept: 'accept', refu
 function parseValue(name: string, text: string): FactValue {
   if (text === 'unknown') return { unknown: 'given as unknown' };
   if (text === '<>') return '';
-  if (name === 'recipients' || name === 'size.declared') return Number(text);
+  if (name === 'recipients' || name === 'size.declared' || name === 'size') return Number(text);
+  if (/^(?:attachment|header)\.|^(?:from|subject)$/.test(name)) return text.split(',');
   return text;
 }
 
@@ -82,7 +85,7 @@ export interface CaseResult {
 /** Judges the case; `actual` has the same keys as `expected`. */
 export function runCase(policy: CompiledPolicy, { facts, lists, expected }: PolicyCase): CaseResult {
   const { recipient = 'nobody@invalid', ...shared } = { listener: policy.listeners[0]?.name ?? '', ...facts };
-  const { decision, lines } = explainTransaction(snapshotFor(policy, lists), shared, [{ recipient }]);
+  const { decision, lines } = explainTransaction(snapshotFor(policy, lists), shared, [{ recipient }], true);
   const decided = decision.recipients[0];
   if (decided === undefined) throw new Error('no recipient was judged');
   const actual = Object.fromEntries(Object.keys(expected).map((key) => [key, answerPart(decided, key)]));
@@ -112,6 +115,9 @@ function answerPart(decided: RecipientDecision, key: string): string {
     via: decided.route,
     as: decided.client,
     to: decided.recipient,
+    in: decided.reviewQueue,
+    also: decided.added?.map(({ address, route }) => `${address}/${route}`).join(','),
+    with: decided.headers?.map(({ name, value }) => `${name}:${value ?? ''}`).join(','),
   };
   return parts[key] ?? `nothing for \`${key}\``;
 }

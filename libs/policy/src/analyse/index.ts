@@ -8,6 +8,7 @@ import type { CompileContext } from '../compile/context.js';
 import type { CompiledPolicy } from '../compiled.js';
 import type { Findings } from '../findings.js';
 import { analyseClientOverlap } from './clients.js';
+import { analyseEffects } from './effects.js';
 import { analyseLists } from './lists.js';
 import { analyseRelay } from './relay.js';
 import { analyseRouteTls } from './route-tls.js';
@@ -20,6 +21,7 @@ export function analyse(context: CompileContext, policy: CompiledPolicy, finding
   analyseSpokesmen(policy, findings);
   analyseClientOverlap(policy, findings);
   analyseRoutes(policy, findings);
+  analyseEffects(policy, findings);
   analyseRouteTls(context, policy, findings);
   if (context.complete) analyseRules(policy, findings); // two rules may differ in what was cut out
   analyseLists(context, policy, findings);

@@ -25,7 +25,8 @@ export function analyseLists(context: CompileContext, policy: CompiledPolicy, fi
 }
 
 function reportUnusedRoutes(context: CompileContext, policy: CompiledPolicy, findings: Findings): void {
-  const used = new Set(context.document.routing.map((rule) => rule.route));
+  const named = [...context.document.routing, ...(context.document.copies ?? [])];
+  const used = new Set(named.map((rule) => rule.route));
   for (const name of policy.routes.keys()) {
     if (!used.has(name)) findings.informs('L2', joinPointer('/routes', name), `route \`${name}\` is never used`);
   }
