@@ -2,7 +2,7 @@
 import { newId } from '#database';
 import type { AuditEvent } from '#audit';
 
-const TELL_EVERY_MS = 10_000;
+const TELL_EVERY_MS = 5_000;
 
 interface Sum {
   readonly listener: string;
