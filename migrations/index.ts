@@ -11,7 +11,6 @@ import { AddLeaseRecovery1763800000009 } from './0009-add-lease-recovery.js';
 import { CreateRetentionAndChunks1763800000010 } from './0010-create-retention-and-chunks.js';
 import { AddReviews1763800000011 } from './0011-add-reviews.js';
 import { AddRefusedPolicy1763800000012 } from './0012-add-refused-policy.js';
-import { AddRefusedPolicy1763800000012 } from './0012-add-refused-policy.js';
 
 export const MIGRATIONS = [
   CreateMessageAndQueue1763800000001,
