@@ -31,11 +31,15 @@ export interface PolicyCase {
 const FACT_WORDS: Readonly<Record<string, string>> = { client: 'ip', mail: 'sender', rcpt: 'recipient' };
 const VERDICT_WORDS: Readonly<Record<string, string>> = { accept: 'accept', refuse: 'reject', defer: 'defer' };
 
+const NUMBERS: ReadonlySet<string> = new Set(['recipients', 'size.declared', 'size', 'connections']);
+
 function parseValue(name: string, text: string): FactValue {
   if (text === 'unknown') return { unknown: 'given as unknown' };
   if (text === '<>') return '';
-  if (name === 'recipients' || name === 'size.declared' || name === 'size') return Number(text);
-  if (/^(?:attachment|header)\.|^(?:from|subject)$/.test(name)) return text.split(',');
+  if (text === 'true' || text === 'false') return text === 'true';
+  if (NUMBERS.has(name)) return Number(text);
+  if (/^(?:attachment|header)\.|^(?:from|subject|rdns|dnsbl|cert\.name|auth\.identities)$/.test(name))
+    return text.split(',');
   return text;
 }
 
