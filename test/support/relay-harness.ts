@@ -15,6 +15,7 @@ import type {
   SmtpRoute,
 } from '#delivery';
 import type { Revealed } from '../../apps/gateway/src/relay/credentials.js';
+import type { SmtpTimeouts } from '#smtp-net';
 import { RelayRunner } from '../../apps/gateway/src/relay/relay-runner.js';
 import { makeMessage } from '../database/message.js';
 import type { MessageWishes } from '../database/message.js';
@@ -46,6 +47,12 @@ export interface StoryRow {
   data: Record<string, unknown> & { stage?: string; reply?: string };
 }
 
+function scaled(factor: number): Partial<SmtpTimeouts> {
+  const scaledTo: Record<string, number> = {};
+  for (const [name, timeoutMs] of Object.entries(SHORT)) scaledTo[name] = timeoutMs * factor;
+  return scaledTo;
+}
+
 /** `kind stage`, event by event. */
 export function told(rows: readonly StoryRow[]): string[] {
   return rows.map(({ kind, data }) => (data.stage === undefined ? kind : `${kind} ${data.stage}`));
@@ -67,6 +74,8 @@ export class RelayHarness {
   directory = '';
   /** The secret store. */
   readonly secrets = new Map<string, string>();
+  /** Longer ones for specs that play much at a time. */
+  timeoutFactor = 1;
   /** What the relay would have logged. */
   readonly warnings: string[] = [];
   readonly #foreign: ForeignMx[] = [];
@@ -119,7 +128,7 @@ export class RelayHarness {
     this.#runner = new RelayRunner(
       {
         hostname: 'gw.test',
-        timeouts: SHORT,
+        timeouts: scaled(this.timeoutFactor),
         pollIntervalMs: 25,
         certificateDir: join(this.directory, 'certificates'),
         ...dns,

@@ -27,6 +27,13 @@ import type { SmtpDestinationPorts } from './smtp-destination-ports.js';
 const SHARE_MESSAGES = 50;
 const MAX_MOVES = 3;
 
+const GONE = {
+  enhanced: '4.4.2',
+  message: 'server ended the session right after the greeting',
+  progress: 'none',
+  reason: 'closed',
+} as const;
+
 type Place = Omit<AttemptPlace, 'startedAtMs'>;
 
 export class SmtpDestination implements Destination {
@@ -139,6 +146,13 @@ export class SmtpDestination implements Destination {
       const { stage } = result.fault;
       const answer = result.reply === undefined ? { stage, fault: result.fault } : { stage, reply: result.reply };
       this.#openFailed(target, startedAtMs, answer, job);
+      return;
+    }
+    if (!result.connection.usable) {
+      // Greeted and gone in one breath: taken for a success, it would be tried again and again without an end.
+      this.#ports.budget.give();
+      result.connection.destroy();
+      this.#openFailed(target, startedAtMs, { stage: 'ehlo', fault: GONE }, job);
       return;
     }
     this.#ports.health.succeeded(target.key);

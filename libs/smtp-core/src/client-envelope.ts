@@ -80,6 +80,11 @@ export class ClientEnvelope<T extends ClientTransaction> {
     return this.#accepted;
   }
 
+  /** MAIL was refused and RCPT accepted all the same: whatever is sent now, nobody knows what becomes of it. */
+  get muddled(): boolean {
+    return this.#accepted > 0 && this.mailReply !== undefined && !isPositive(this.mailReply);
+  }
+
   mail(reply: Reply): void {
     this.mailReply = reply;
     this.open = isPositive(reply);

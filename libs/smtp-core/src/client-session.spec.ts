@@ -151,6 +151,13 @@ describe('pipelining', () => {
     expect(conversation.take()).toEqual(['result a@from.test rcpt=550']);
   });
 
+  it('sends nothing to a server that wants the content of what it refused', () => {
+    const conversation = greeted().submit(transaction('a'));
+    conversation.take();
+    conversation.say('451 no\r\n250 ok\r\n354 go\r\n');
+    expect(conversation.take()).toEqual(['result a@from.test mail=451', 'close']);
+  });
+
   it('loses only what was in flight, and says how far each had come', () => {
     const conversation = greeted().submit(
       transaction('a', ['x@to.test', 'y@to.test']),

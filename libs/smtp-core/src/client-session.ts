@@ -256,6 +256,8 @@ export class SmtpClientSession<T extends ClientTransaction = ClientTransaction> 
     if (reply.code >= 400) {
       envelope.finish('data', reply);
       this.#finish(envelope);
+    } else if (envelope.muddled) {
+      this.#fail('protocol', '4.5.0', 'server wants the content of a transaction it refused', 'data');
     } else if (envelope.accepted === 0) {
       // RFC 2920 s3.1: 354 although every recipient was refused; a lone dot ends it.
       envelope.open = false;
