@@ -18,11 +18,25 @@ const operand = (values: readonly string[]): fc.Arbitrary<unknown> => {
   return fc.oneof({ weight: 3, arbitrary: some }, { weight: 1, arbitrary: some.map((not) => ({ not })) });
 };
 
-const connectFacts = { ip: operand([...NETWORKS, 'nets']), listener: operand(LISTENERS) };
+const BLOCK_LISTS = ['zen.list.example', 'other.list.example'];
+const several = (values: readonly string[]): fc.Arbitrary<unknown> =>
+  fc.oneof(
+    { weight: 3, arbitrary: operand(values) },
+    { weight: 1, arbitrary: fc.subarray([...values], { minLength: 1 }).map((all) => ({ all })) },
+  );
+
+const connectFacts = {
+  ip: operand([...NETWORKS, 'nets']),
+  listener: operand(LISTENERS),
+  dnsbl: several(BLOCK_LISTS),
+  rdns: several(DOMAIN_ENTRIES),
+  'early-talker': fc.boolean(),
+};
 const heloFacts = {
   ...connectFacts,
   helo: operand([...DOMAIN_ENTRIES, 'domains']),
   'helo.kind': operand(['fqdn', 'literal', 'none']),
+  tls: fc.boolean(),
 };
 const mailFacts = {
   ...heloFacts,
@@ -39,6 +53,16 @@ const rcptFacts = {
   'recipient.local': fc.constantFrom(['ann'], ['bob', 'postmaster']),
   'recipient.known': fc.boolean(),
   recipients: fc.constantFrom({ above: 2 }, 1),
+};
+
+const EXTENSIONS = ['exe', 'pdf', 'vbs'];
+const messageFacts = {
+  ...rcptFacts,
+  size: fc.constantFrom({ above: '1MB' }, { below: '10kB', 'at-least': '1B' }),
+  'attachment.extension': fc.oneof(
+    fc.constantFrom(['exe'], ['pdf', 'vbs'], 'words', { not: ['exe'] }, { all: ['pdf'] }, 'none'),
+  ),
+  received: fc.constantFrom({ above: 3 }, 2),
 };
 
 function conditions(facts: Readonly<Record<string, fc.Arbitrary<unknown>>>): fc.Arbitrary<Record<string, unknown>> {
@@ -60,7 +84,8 @@ export interface RuleOptions {
 }
 
 export function arbitraryRule(phase: string, options: RuleOptions = {}): fc.Arbitrary<Record<string, unknown>> {
-  const facts = { connect: connectFacts, helo: heloFacts, mail: mailFacts, rcpt: rcptFacts }[phase] ?? rcptFacts;
+  const byPhase = { connect: connectFacts, helo: heloFacts, mail: mailFacts, rcpt: rcptFacts, message: messageFacts };
+  const facts = Object.hasOwn(byPhase, phase) ? byPhase[phase as keyof typeof byPhase] : rcptFacts;
   const known = phase === 'connect' || phase === 'helo' ? facts : { ...facts };
   const replies = REPLIES[phase] ?? REPLIES['other'];
   const action = fc.constantFrom<Record<string, unknown>>(
@@ -68,23 +93,33 @@ export function arbitraryRule(phase: string, options: RuleOptions = {}): fc.Arbi
     { reject: replies?.reject },
     { defer: replies?.defer },
     ...(options.tags === false ? [] : [{ tag: 'seen' }]),
+    ...(phase === 'message' ? [{ hold: 'held' }, { discard: true, reason: 'a test' }] : []),
   );
+  const life = fc.constantFrom({}, {}, {}, {}, { expires: '2026-06-30' }, { mode: 'monitor' });
   const unknown =
     options.onUnknown === false
-      ? fc.constant({})
-      : fc.constantFrom({}, {}, { 'on-unknown': 'skip' }, { 'on-unknown': 'defer' });
+      ? fc.constant<{ 'on-unknown'?: string }>({})
+      : fc.constantFrom<{ 'on-unknown'?: string }>(
+          {},
+          {},
+          { 'on-unknown': 'skip' },
+          { 'on-unknown': 'defer' },
+          { 'on-unknown': 'match' },
+        );
   return fc
     .tuple(
       fc.option(conditions(known), { nil: undefined }),
       fc.option(conditions(known), { nil: undefined, freq: 3 }),
       action,
       unknown,
+      life,
     )
-    .map(([when, unless, act, onUnknown]) => ({
+    .map(([when, unless, act, onUnknown, expiry]) => ({
       ...(when === undefined ? {} : { when }),
       ...(unless === undefined ? {} : { unless }),
       ...act,
-      ...onUnknown,
+      ...(act['accept'] === true && onUnknown['on-unknown'] === 'match' ? {} : onUnknown),
+      ...expiry,
     }));
 }
 
@@ -141,7 +176,13 @@ export function arbitraryDocument(options: RuleOptions = {}): fc.Arbitrary<Recor
       matches: clientMatch,
       rights: fc.tuple(fc.tuple(relay, senders), fc.tuple(relay, senders)),
       domains: acceptedDomains,
-      acl: fc.record({ connect: phase('connect'), helo: phase('helo'), mail: phase('mail'), rcpt: phase('rcpt') }),
+      acl: fc.record({
+        connect: phase('connect'),
+        helo: phase('helo'),
+        mail: phase('mail'),
+        rcpt: phase('rcpt'),
+        message: phase('message'),
+      }),
       routing: fc.array(conditions(rcptFacts), { maxLength: 2 }),
       rewriting: fc.constantFrom<readonly unknown[]>(
         [],
@@ -160,7 +201,9 @@ export function arbitraryDocument(options: RuleOptions = {}): fc.Arbitrary<Recor
         addresses: { type: 'address', entries: parts.entries },
         managed: { type: 'address', source: 'managed', within: { domain: 'domains' } },
         nets: { type: 'network', entries: ['10.0.1.0/24', '192.0.2.0/24'] },
+        words: { type: 'word', entries: ['exe', 'scr'] },
       },
+      'review-queues': { held: { expire: '14d', 'on-expire': 'return-to-sender' } },
       clients: parts.matches.map((match, index) => ({
         name: index === 0 ? 'first' : 'second',
         match,
@@ -203,6 +246,25 @@ export const arbitraryFacts: fc.Arbitrary<Facts> = fc
     { requiredKeys: ['ip', 'listener', 'sender', 'recipient'] },
   )
   .map((facts) => facts);
+
+/** Facts of look-ups, of the session and of the content beside those of the envelope. */
+export const arbitraryWholeFacts: fc.Arbitrary<Facts> = fc
+  .tuple(
+    arbitraryFacts,
+    fc.record(
+      {
+        dnsbl: fc.subarray(BLOCK_LISTS),
+        rdns: fc.subarray(['mail.ours.example', 'other.example', 'far.invalid']),
+        'early-talker': fc.boolean(),
+        tls: fc.boolean(),
+        size: fc.constantFrom(1, 5_000, 2_000_000),
+        'attachment.extension': fc.subarray(EXTENSIONS),
+        received: fc.constantFrom(0, 2, 4),
+      },
+      { requiredKeys: [] },
+    ),
+  )
+  .map(([envelope, rest]) => ({ ...envelope, ...rest }));
 
 /** The same with some facts unknown. */
 export function withUnknowns(facts: Facts, unknown: readonly string[]): Facts {

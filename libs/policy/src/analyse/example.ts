@@ -30,6 +30,8 @@ export function exampleOf(policy: CompiledPolicy, flow: Flow, point: Transaction
     const value = values[point.get(dimensions[0] ?? -1) ?? 0];
     if (value !== undefined) facts[name] = value;
   }
+  // Without content, no rule about it is asked.
+  if (policy.program.acl.message.length > 0) facts['size'] ??= 1;
   addTime(facts, flow, point);
   addDemands(policy, flow, facts, point);
   const snapshot = { ...createSnapshot(policy), slots: slotsFor(policy, flow, point, facts) };

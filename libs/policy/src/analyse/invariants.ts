@@ -22,23 +22,26 @@ function prove(proof: Proof, invariant: CompiledInvariant): void {
   const cases = forbidden(proof, invariant);
   if (cases === undefined) return;
   for (const goal of goalsOf(proof.flow, invariant)) {
-    const result = proof.searcher.search(combine(proof.flow.space, cases, goal.rule.cases), goal);
-    if (result.kind === 'none') continue;
-    if (result.kind === 'undecided') {
-      notProven(proof, invariant);
-      return;
-    }
-    const example = exampleOf(proof.policy, proof.flow, result.point);
-    const decision = judgeExample(example);
-    if (decision === undefined || !isMeant(invariant, decision)) {
-      notProven(proof, invariant);
-      return;
-    }
-    const by = decision.by === '' ? '' : ` by \`${decision.by}\``;
-    const message = `invariant \`${invariant.name}\` is broken: ${printFacts(example.facts)} gives ${decision.verdict}${by}`;
-    proof.findings.refutes('V1', invariant.pointer, message, example.facts);
-    return;
+    for (const one of cases) if (!isKept(proof, invariant, one, goal)) return;
   }
+}
+
+/** Whether the search goes on: neither broken so far, nor given up. */
+function isKept(proof: Proof, invariant: CompiledInvariant, forbiddenCase: Case, goal: Goal): boolean {
+  const { flow, policy, searcher } = proof;
+  const within = combine(flow.space, [{ ...forbiddenCase, tags: [] }], goal.rule.cases);
+  const result = searcher.search(within, { ...goal, finally: forbiddenCase.tags });
+  if (result.kind === 'none') return true;
+  const example = result.kind === 'found' ? exampleOf(policy, flow, result.point) : undefined;
+  const decision = example === undefined ? undefined : judgeExample(example);
+  if (example === undefined || decision === undefined || !isMeant(invariant, decision)) {
+    notProven(proof, invariant);
+    return false;
+  }
+  const by = decision.by === '' ? '' : ` by \`${decision.by}\``;
+  const message = `invariant \`${invariant.name}\` is broken: ${printFacts(example.facts)} gives ${decision.verdict}${by}`;
+  proof.findings.refutes('V1', invariant.pointer, message, example.facts);
+  return false;
 }
 
 function forbidden(proof: Proof, invariant: CompiledInvariant): readonly Case[] | undefined {
@@ -58,7 +61,7 @@ function notProven({ findings }: Proof, { name, pointer }: CompiledInvariant): v
 
 /** Every way in which the forbidden verdict can come about. */
 function goalsOf(flow: Flow, { verdict, routes }: CompiledInvariant): readonly Goal[] {
-  const rules = flow.stages.flatMap((stage) => stage.rules).filter(({ monitor }) => !monitor);
+  const rules = flow.stages.flatMap((stage) => stage.rules).filter(({ id, monitor }) => id !== '' && !monitor);
   const accepts = rules
     .filter(({ route, verdict: own }) => route !== undefined && own !== undefined && isWanted(routes, route))
     .map((rule): Goal => ({ rule, toTheEnd: true }));

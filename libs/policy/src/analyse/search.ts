@@ -17,7 +17,12 @@ export interface Goal {
   readonly rule: FlowRule;
   /** The rule must be the one that decides, and nothing after it may refuse. */
   readonly toTheEnd?: boolean;
+  /** Tags that there must be, or must not be, when all is decided. */
+  readonly finally?: Case['tags'];
 }
+
+/** A place in the order of things. */
+type Turn = Pick<FlowRule, 'stage' | 'position'>;
 
 export type SearchResult =
   | { readonly kind: 'found'; readonly point: TransactionPoint; readonly client: number }
@@ -133,7 +138,14 @@ export class Searcher {
       const step = this.walkStage(walk, stage, asked, goal);
       if (step !== undefined) return step;
     }
-    return THROUGH;
+    return this.atTheEnd(walk, goal, { stage: Infinity, position: 0 });
+  }
+
+  private atTheEnd(walk: Walk, goal: Goal, end: Turn): Step {
+    const wrong = goal.finally?.find(({ tag, given }) => isGiven(walk, tag, end) !== given);
+    return wrong === undefined
+      ? THROUGH
+      : { kind: 'stopped', reason: this.becauseTag(walk, new Map(), wrong.tag, end), by: '' };
   }
 
   /** Undefined: the transaction goes on. */
@@ -144,14 +156,15 @@ export class Searcher {
       if (rule === goal.rule) {
         const reason = this.whyNot(walk, asked, rule);
         if (reason !== undefined) return { kind: 'stopped', reason, by: '' };
-        if (goal.toTheEnd !== true || stops(rule)) return THROUGH;
-        return undefined;
+        if (goal.toTheEnd === true && !stops(rule)) return undefined;
+        give(walk, { rule, case: asked });
+        return this.atTheEnd(walk, goal, { stage: rule.stage, position: rule.position + 1 });
       }
       if (rule.monitor) continue;
       const fired = this.fires(walk, rule);
       if (fired === undefined) continue;
       walk.moved ||= rule.moves;
-      for (const tag of rule.tags) if (!walk.givers.has(tag)) walk.givers.set(tag, { rule, case: fired });
+      give(walk, { rule, case: fired });
       const step = this.afterVerdict(walk, stage, { rule, case: fired }, goal);
       if (step === 'next-rule') continue;
       return step;
@@ -259,7 +272,7 @@ export class Searcher {
   }
 
   /** The tag is there, or is not, when the rule's turn comes. */
-  private becauseTag(walk: Walk, box: Map<number, CellSet>, tag: number, rule: FlowRule): Map<number, CellSet> {
+  private becauseTag(walk: Walk, box: Map<number, CellSet>, tag: number, rule: Turn): Map<number, CellSet> {
     const giver = walk.givers.get(tag);
     if (giver !== undefined && isBefore(giver.rule, rule)) {
       return this.becauseReached(walk, this.becauseFired(walk, box, giver), giver.rule);
@@ -275,13 +288,17 @@ function stops({ verdict }: FlowRule): boolean {
   return verdict !== undefined && verdict !== 'accept';
 }
 
+function give(walk: Walk, fired: Fired): void {
+  for (const tag of fired.rule.tags) if (!walk.givers.has(tag)) walk.givers.set(tag, fired);
+}
+
 /** Whether the tag was there when the rule had its turn. */
-function isGiven(walk: Walk, tag: number, rule: FlowRule): boolean {
+function isGiven(walk: Walk, tag: number, rule: Turn): boolean {
   const giver = walk.givers.get(tag);
   return giver !== undefined && isBefore(giver.rule, rule);
 }
 
-function isBefore(a: FlowRule, b: FlowRule): boolean {
+function isBefore(a: Turn, b: Turn): boolean {
   return a.stage < b.stage || (a.stage === b.stage && a.position < b.position);
 }
 
