@@ -19,6 +19,7 @@ const LISTENER_TRAITS: Readonly<Record<string, ListenerTrait>> = {
   'no tls': ({ tls }) => tls === undefined,
   'no certificates': ({ tls }) => tls?.clientCertificates !== 'request',
   'no auth': ({ auth }) => auth === undefined,
+  'no greeting delay': ({ greetingDelayMs }) => greetingDelayMs === 0,
   'no auth without tls': ({ auth }) => auth !== undefined && !auth.withoutTls,
 };
 

@@ -6,7 +6,7 @@ import { ALWAYS, type Space } from './space.js';
 /** Each case is one that can not be. */
 export function unrealCases(space: Space): readonly Case[] {
   const unreal = new Unreal(space);
-  return [...unreal.tls(), ...unreal.certificates(), ...unreal.auth(), ...unreal.sender()];
+  return [...unreal.tls(), ...unreal.certificates(), ...unreal.auth(), ...unreal.haste(), ...unreal.sender()];
 }
 
 class Unreal {
@@ -37,6 +37,11 @@ class Unreal {
       ...this.both(signedIn, [...this.missing('auth'), ...this.missing('auth.method')]),
       ...this.both(this.both(this.listeners('no auth without tls'), this.flag('tls', false)), signedIn),
     ];
+  }
+
+  /** Only a client that is kept waiting can be seen to talk too early. */
+  haste(): readonly Case[] {
+    return this.both(this.listeners('no greeting delay'), this.flag('early-talker', true));
   }
 
   sender(): readonly Case[] {
