@@ -21,7 +21,8 @@ export function renderVocabulary(): string {
   const phases = ACL_PHASES.map((phase) => {
     const row = PHASE_TABLE[phase];
     const texts = row.placeholders.map((name) => `\`{${name}}\``).join(', ');
-    return `| \`${phase}\` | ${row.meaning} | ${codes(row.rejectCodes, '5xx')} | ${codes(row.deferCodes, '4xx')} | ${texts} |`;
+    const words = (names: readonly string[]): string => names.map((name) => `\`${name}\``).join(', ');
+    return `| \`${phase}\` | ${row.meaning} | ${words(row.verdicts)} | ${words(row.effects)} | ${codes(row.rejectCodes, '5xx')} | ${codes(row.deferCodes, '4xx')} | ${texts} |`;
   });
   return [
     `Facts are known from their phase on (${PHASES.join(', ')}).`,
@@ -30,8 +31,8 @@ export function renderVocabulary(): string {
     '|---|---|---|---|---|',
     ...facts,
     '',
-    '| Phase | Judged | `reject` | `defer` | In texts |',
-    '|---|---|---|---|---|',
+    '| Phase | Judged | Verdicts | Effects | `reject` | `defer` | In texts |',
+    '|---|---|---|---|---|---|---|',
     ...phases,
     '',
   ].join('\n');

@@ -31,7 +31,13 @@ export interface PhaseDefinition {
   readonly deferCodes?: readonly number[];
   /** Facts that reply texts may name. */
   readonly placeholders: readonly string[];
+  /** Keys of a rule beside its conditions. */
+  readonly verdicts: readonly string[];
+  readonly effects: readonly string[];
 }
+
+const REFUSALS = ['accept', 'reject', 'defer'];
+const RECIPIENT_EFFECTS = ['tag', 'add-recipient', 'redirect'];
 
 export const PHASE_TABLE: Readonly<Record<AclPhase, PhaseDefinition>> = {
   connect: {
@@ -40,14 +46,36 @@ export const PHASE_TABLE: Readonly<Record<AclPhase, PhaseDefinition>> = {
     rejectCodes: [554],
     deferCodes: [421],
     placeholders: ['ip'],
+    verdicts: REFUSALS,
+    effects: ['tag'],
   },
-  helo: { phase: 'helo', meaning: 'each EHLO or HELO', placeholders: ['ip'] },
-  mail: { phase: 'mail', meaning: 'MAIL FROM', placeholders: ['ip', 'sender'] },
-  rcpt: { phase: 'rcpt', meaning: 'each RCPT TO', placeholders: ['ip', 'sender', 'recipient'] },
+  helo: {
+    phase: 'helo',
+    meaning: 'each EHLO or HELO',
+    placeholders: ['ip'],
+    verdicts: REFUSALS,
+    effects: ['tag'],
+  },
+  mail: {
+    phase: 'mail',
+    meaning: 'MAIL FROM',
+    placeholders: ['ip', 'sender'],
+    verdicts: REFUSALS,
+    effects: ['tag'],
+  },
+  rcpt: {
+    phase: 'rcpt',
+    meaning: 'each RCPT TO',
+    placeholders: ['ip', 'sender', 'recipient'],
+    verdicts: REFUSALS,
+    effects: RECIPIENT_EFFECTS,
+  },
   message: {
     phase: 'message',
     meaning: 'after the final dot, once per accepted recipient',
     placeholders: ['ip', 'sender', 'recipient'],
+    verdicts: [...REFUSALS, 'hold', 'discard'],
+    effects: [...RECIPIENT_EFFECTS, 'set-header', 'add-header', 'remove-header'],
   },
 };
 
