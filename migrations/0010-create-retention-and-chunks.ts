@@ -30,13 +30,8 @@ async function createChunks(runner: QueryRunner): Promise<void> {
   await runner.query(
     `comment on table content_chunk is 'large content, written while it arrives and before its message is committed; by day'`,
   );
-  await runner.query(`alter table message add column content_chunks integer`);
-  await runner.query(`alter table message drop constraint message_content_check`);
-  await runner.query(`
-    alter table message add constraint message_content_check
-    check (num_nonnulls(content, content_file, content_chunks) <= 1)`);
   await runner.query(
-    `comment on column message.content_chunks is 'how many rows of content_chunk hold the content; null: it is elsewhere'`,
+    `comment on column message.content_file is 'where content is that is not inline: a file of the spool, or chunks:ID'`,
   );
 }
 

@@ -66,7 +66,7 @@ export async function severalGateways(
       policy: policyFor(0, hopPort),
       apiPort: await freePort(),
       project,
-      env: { DATABASE_URL: server.url, GATEWAY_NODE_NAME: `node-${String(index)}` },
+      env: { DATABASE_URL: server.url, GATEWAY_NODE_NAME: `node-${String(index)}`, GATEWAY_BODY_STORE: 'database' },
     };
     installations.push({ options, port, running: await RunningPostern.start(options) });
     victims[`node-${String(index)}`] = 2;

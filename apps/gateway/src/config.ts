@@ -43,6 +43,8 @@ const ENVIRONMENT = z.object({
     .default('info'),
   /** Content larger than this is written to the spool while it arrives. */
   GATEWAY_INLINE_CONTENT_BYTES: integer(1024, MEBIBYTE).default(65_536),
+  /** Where larger content goes: files here, or chunks in the database that every gateway can read. */
+  GATEWAY_BODY_STORE: z.enum(['spool', 'database'], 'expected `spool` or `database`').default('spool'),
   /** Content of all sessions and of mail waiting for its first attempt that may be held in memory. */
   GATEWAY_MEMORY_BYTES: integer(MEBIBYTE, 64 * 1024 * MEBIBYTE).default(128 * MEBIBYTE),
   /** One folder per certificate. */
@@ -64,6 +66,7 @@ export interface GatewayConfig {
   readonly nodeName: string;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
   readonly inlineContentBytes: number;
+  readonly bodyStore: 'spool' | 'database';
   readonly memoryBytes: number;
   readonly certificateDir: string;
   readonly stopGraceMs: number;
@@ -95,6 +98,7 @@ export function readGatewayConfig(environment: Readonly<Record<string, string | 
       nodeName: values.GATEWAY_NODE_NAME,
       logLevel: values.GATEWAY_LOG_LEVEL,
       inlineContentBytes: values.GATEWAY_INLINE_CONTENT_BYTES,
+      bodyStore: values.GATEWAY_BODY_STORE,
       memoryBytes: values.GATEWAY_MEMORY_BYTES,
       certificateDir: values.GATEWAY_CERTIFICATE_DIR ?? join(values.POSTERN_DATA_DIR, 'certificates'),
       stopGraceMs: values.GATEWAY_STOP_GRACE_MS,
@@ -115,6 +119,10 @@ const MEANINGS: Readonly<Record<keyof typeof ENVIRONMENT.shape, readonly [fallba
   GATEWAY_NODE_NAME: ['set by `npm start`', 'name of this gateway among those that share the database'],
   GATEWAY_LOG_LEVEL: ['`info`', '`debug`, `info`, `warn`, `error` or `silent`'],
   GATEWAY_INLINE_CONTENT_BYTES: ['`65536`', 'larger content is written to the spool while it arrives'],
+  GATEWAY_BODY_STORE: [
+    '`spool`',
+    'where larger content goes: `spool` (files here) or `database` (for several gateways)',
+  ],
   GATEWAY_MEMORY_BYTES: ['`134217728`', 'content held in memory, of all sessions, and again of mail not yet tried'],
   GATEWAY_CERTIFICATE_DIR: [
     '`certificates` in the data directory',

@@ -30,7 +30,12 @@ export class GatewayModule {
       providers: [
         PolicyHolder,
         { provide: LISTENERS_REFERENCE, useValue: { current: undefined } satisfies ListenersReference },
-        { provide: SpoolDirectory, useValue: new SpoolDirectory(spoolDirOf(config.dataDir)) },
+        {
+          provide: SpoolDirectory,
+          inject: [DATABASE],
+          useFactory: (database: Database) =>
+            new SpoolDirectory(spoolDirOf(config.dataDir), (messageId) => database.contents.read(messageId)),
+        },
         { provide: RouteTable, useValue: new RouteTable(join(config.dataDir, 'mail')) },
         {
           provide: DATABASE,

@@ -17,6 +17,7 @@ import type { Logger } from './log.js';
 import { PolicyHolder } from './policy/policy-holder.js';
 import { DnsResolver } from './relay/dns-resolver.js';
 import { RelayRunner } from './relay/relay-runner.js';
+import { ChunkBodies, SpoolBodies } from './inbound/body-store.js';
 import { SpoolDirectory, spoolDirOf } from './relay/spooled-queue.js';
 import { DATABASE, LISTENERS_REFERENCE, SERVER, type ListenersReference } from './tokens.js';
 
@@ -80,7 +81,10 @@ function answersProvider(config: GatewayConfig, log: Logger): FactoryProvider {
     useFactory: (...[database, holder, audit, budget, acceptMessage, dns, turnedAway]: AnswerUses) =>
       new InboundAnswers({
         hostname: config.hostname,
-        spoolDir: spoolDirOf(config.dataDir),
+        bodies:
+          config.bodyStore === 'database'
+            ? new ChunkBodies(database.contents)
+            : new SpoolBodies(spoolDirOf(config.dataDir)),
         inlineContentBytes: config.inlineContentBytes,
         budget,
         log,

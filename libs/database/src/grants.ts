@@ -13,7 +13,7 @@ type Rights = Readonly<Record<string, string>>;
 
 /** Without its content. */
 const ENVELOPE =
-  'select (id, sender, size_bytes, body_8bit, policy_revision, content_file, content_chunks, ret, envelope_id, smtp_utf8)';
+  'select (id, sender, size_bytes, body_8bit, policy_revision, content_file, ret, envelope_id, smtp_utf8)';
 
 const APPEND_ONLY: Rights = {
   audit_event: 'select, insert',

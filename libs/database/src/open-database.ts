@@ -10,6 +10,7 @@ import { ApiKeyStore } from './api-key-store.js';
 import { AuditChains } from './audit-chain.js';
 import { AuditSearch } from './audit-search.js';
 import { AuditVerifier, type VerifyOptions, type VerifyReport } from './audit-verifier.js';
+import { ContentChunks } from './content-chunks.js';
 import { CheckpointStore } from './checkpoint-store.js';
 import { openConnections, type Connections } from './connections.js';
 import { databaseConfigSchema, type DatabaseConfig, type DatabaseSettings } from './database-config.js';
@@ -52,6 +53,8 @@ export interface Database {
     /** Reads the whole audit: minutes, for millions of rows. */
     verify(options: VerifyOptions): Promise<VerifyReport>;
   };
+  /** Large content, for gateways that share no disk. */
+  readonly contents: ContentChunks;
   readonly queue: QueueStore & Pick<QueueInspection, 'status' | 'entries' | 'stillQueued' | 'committed' | 'retryNow'>;
   /** Mail that waits for a person. */
   readonly reviews: ReviewStore;
@@ -90,6 +93,7 @@ function assemble(config: DatabaseConfig, watch: Watch): Database {
   const orm = new Orm(config);
   const partitions = new Partitions(connections.read, connections.report);
   const lists = new ListStore(connections.read);
+  const contents = new ContentChunks(connections.read, (ids) => partitions.makeFor(ids));
   const nodes = new NodeStore({
     pool: connections.read,
     config,
@@ -98,6 +102,7 @@ function assemble(config: DatabaseConfig, watch: Watch): Database {
       await partitions.makeAhead();
       await partitions.dropExpired();
       await lists.removeExpired();
+      await contents.sweepOrphans();
       await partitions.indexClosed();
     },
   });
@@ -137,6 +142,7 @@ function assemble(config: DatabaseConfig, watch: Watch): Database {
     grant: (role, to, { create }) => grant(connections.read, { role, to, create }),
     policies: new PolicyStore(connections.read, orm),
     lists,
+    contents,
     apiKeys: new ApiKeyStore(orm),
     accounts: new AccountStore(connections.read),
     secrets: new SecretStore(connections.read, config.secretKeys ?? noSecretKeys),

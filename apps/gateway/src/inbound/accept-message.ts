@@ -10,6 +10,7 @@ import { OperationalError } from '#database';
 import type { Reply } from '#smtp-core';
 import type { Logger } from '../log.js';
 import { withHeaderChanges } from '../relay/header-changes.js';
+import { chunksOf } from './body-store.js';
 import { noRoom, notNow } from './replies.js';
 
 export interface MessageStore {
@@ -22,6 +23,8 @@ export interface FirstAttempt {
   hasRoom(sizeBytes: number): boolean;
   /** Takes the message for an attempt from memory. When it has no room after all, it gives the leases back itself. */
   offer(message: QueuedMessage): boolean;
+  /** A hint that rows are due. */
+  wake(): void;
 }
 
 /** What the sender asked about notices and about UTF-8. */
@@ -61,6 +64,7 @@ export class AcceptMessage {
       return full ? noRoom(trace) : notNow(trace);
     }
     if (leased) this.#offer(request);
+    else this.firstAttempt.wake();
     return undefined;
   }
 
@@ -103,7 +107,8 @@ export class AcceptMessage {
   }
 }
 
-/** The header of spooled content is changed where it is read again: when the queue is polled. */
+/** Spooled content is read again, its header changed, when the queue is polled; so is content from the database. */
 function needsItsFile({ content, recipients }: AcceptRequest): boolean {
-  return content.kind === 'spool' && recipients.some(({ headerChanges }) => headerChanges !== undefined);
+  if (content.kind === 'inline') return false;
+  return chunksOf(content.file) !== undefined || recipients.some(({ headerChanges }) => headerChanges !== undefined);
 }

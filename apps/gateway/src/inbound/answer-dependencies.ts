@@ -3,6 +3,7 @@ import type { AuditEvent } from '#audit';
 import type { LivePolicy } from '../policy/policy-holder.js';
 import type { Logger } from '../log.js';
 import type { AcceptMessage } from './accept-message.js';
+import type { BodyStore } from './body-store.js';
 import type { Authenticator } from './authenticator.js';
 import type { DnsFacts } from './dns-facts.js';
 import type { MemoryBudget } from './memory-budget.js';
@@ -10,7 +11,8 @@ import type { TurnedAwayTally } from './turned-away.js';
 
 export interface AnswerDependencies {
   readonly hostname: string;
-  readonly spoolDir: string;
+  /** For content that is too large for the memory. */
+  readonly bodies: BodyStore;
   readonly inlineContentBytes: number;
   readonly budget: MemoryBudget;
   readonly log: Logger;

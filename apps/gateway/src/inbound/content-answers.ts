@@ -36,7 +36,7 @@ export class ContentAnswers {
       wanted === undefined ? undefined : new StructureScanner({ structure: asksAttachments(wanted) });
     transaction.content = new ContentBuffer({
       id: transaction.id,
-      spoolDir: this.use.spoolDir,
+      bodies: this.use.bodies,
       inlineLimitBytes: this.use.inlineContentBytes,
       budget: this.use.budget,
       traceHeader: this.#traceHeader(session, inbound, transaction),

@@ -3,6 +3,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { SpoolBodies } from './body-store.js';
 import { ContentBuffer, SpoolFailure } from './content-buffer.js';
 import { MemoryBudget } from './memory-budget.js';
 
@@ -21,7 +22,7 @@ describe('content buffer', () => {
   });
 
   const create = (id = 'm1'): ContentBuffer =>
-    new ContentBuffer({ id, spoolDir, inlineLimitBytes: 1024, budget, traceHeader: TRACE });
+    new ContentBuffer({ id, bodies: new SpoolBodies(spoolDir), inlineLimitBytes: 1024, budget, traceHeader: TRACE });
 
   it('keeps small content in memory, the trace header in front, and hashes only what was received', async () => {
     const buffer = create();
@@ -81,7 +82,7 @@ describe('content buffer', () => {
   it('lets go what cannot be spooled, and says so at the end', async () => {
     const buffer = new ContentBuffer({
       id: 'x',
-      spoolDir: join(spoolDir, 'missing'),
+      bodies: new SpoolBodies(join(spoolDir, 'missing')),
       inlineLimitBytes: 10,
       budget,
       traceHeader: TRACE,

@@ -1,23 +1,22 @@
 /**
- * Where the content of one message goes while it arrives: memory up to a limit, then a file in the spool.
+ * Where the content of one message goes while it arrives: memory up to a limit, then a body store (the spool, or the
+ * database).
  *
- * Counts, hashes, and keeps the first part for the header scan. A spooled message costs one window of memory however
- * large it is. The file is synced, and its directory too, before `finish` resolves: the database row that names it is
- * committed after that, so a row never points at content that a crash could still lose.
+ * Counts, hashes, and keeps the first part for the header scan. A stored message costs one window of memory however
+ * large it is. It is durable before `finish` resolves: the database row that names it is committed after that, so a row
+ * never points at content that a crash could still lose.
  */
 import { isAscii } from 'node:buffer';
 import { createHash, type Hash } from 'node:crypto';
-import { open, unlink, type FileHandle } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { ContentSource } from '#delivery';
 import type { ContentSink } from '#smtp-net';
-import { syncDirectory } from '../sync-directory.js';
+import type { BodyStore, BodyWriter } from './body-store.js';
 import type { MemoryBudget } from './memory-budget.js';
 
 export interface ContentBufferOptions {
-  /** Name of the spool file, unique: the transaction's id. */
+  /** The transaction's id: names what is stored. */
   readonly id: string;
-  readonly spoolDir: string;
+  readonly bodies: BodyStore;
   readonly inlineLimitBytes: number;
   readonly budget: MemoryBudget;
   /** Trace header put in front of what the client sends; not part of `digest` and `receivedBytes`. */
@@ -40,7 +39,7 @@ export class ContentBuffer implements ContentSink {
   #heldBytes = 0;
   #receivedBytes = 0;
   #has8bit = false;
-  #file: FileHandle | undefined;
+  #body: BodyWriter | undefined;
   #head: Buffer | undefined;
   #aborted = false;
   #writing: Promise<void> | undefined;
@@ -71,7 +70,7 @@ export class ContentBuffer implements ContentSink {
     this.#hash.update(copy);
     this.#has8bit ||= !isAscii(copy);
     this.#hold(copy);
-    const limit = this.#file === undefined ? this.#options.inlineLimitBytes : SPOOL_WRITE_BYTES;
+    const limit = this.#body === undefined ? this.#options.inlineLimitBytes : SPOOL_WRITE_BYTES;
     if (this.#heldBytes <= limit) return undefined;
     this.#writing = this.#spill().catch((error: unknown) => {
       this.#failure = error;
@@ -96,23 +95,21 @@ export class ContentBuffer implements ContentSink {
    */
   async finish(): Promise<ContentSource> {
     if (this.#failure !== undefined) throw new SpoolFailure('the spool cannot be written', { cause: this.#failure });
-    if (this.#file === undefined) return { kind: 'inline', bytes: this.takeInline() };
+    if (this.#body === undefined) return { kind: 'inline', bytes: this.takeInline() };
     const sizeBytes = this.#options.traceHeader.length + this.#receivedBytes;
+    let file: string;
     try {
-      await this.#spill();
-      await this.#file.datasync();
-      await this.#file.close();
-      this.#file = undefined;
-      await syncDirectory(this.#options.spoolDir);
+      if (this.#heldBytes > 0) await this.#spill();
+      file = await this.#body.finish();
     } catch (error) {
       throw new SpoolFailure('the spool cannot be synced', { cause: error });
     }
-    return { kind: 'spool', file: this.#options.id, sizeBytes };
+    return { kind: 'spool', file, sizeBytes };
   }
 
   /** True while everything is in memory: `takeInline` may be used instead of `finish`, without a promise. */
   get isInline(): boolean {
-    return this.#file === undefined && this.#failure === undefined;
+    return this.#body === undefined && this.#failure === undefined;
   }
 
   takeInline(): Buffer {
@@ -126,12 +123,12 @@ export class ContentBuffer implements ContentSink {
     this.#chunks = [];
   }
 
-  /** The message will not be accepted: memory is given back, a spool file removed. Safe to call twice. */
+  /** The message will not be accepted: memory is given back, what was stored is removed. Safe to call twice. */
   abort(): void {
     if (this.#aborted) return;
     this.#aborted = true;
     this.release();
-    if (this.#file !== undefined || this.#head !== undefined) void this.#removeFile();
+    if (this.#body !== undefined) void this.#removeBody();
   }
 
   #hold(chunk: Buffer): void {
@@ -143,19 +140,18 @@ export class ContentBuffer implements ContentSink {
   async #spill(): Promise<void> {
     const block = Buffer.concat(this.#chunks);
     this.#head ??= block.subarray(this.#options.traceHeader.length);
-    this.#file ??= await open(join(this.#options.spoolDir, this.#options.id), 'wx', 0o600);
+    this.#body ??= await this.#options.bodies.create(this.#options.id);
     // Cut only now: a failed open leaves the octets where they were.
     this.#chunks = [];
-    await this.#file.write(block);
+    await this.#body.write(block);
     this.#options.budget.giveBack(block.length);
     this.#heldBytes -= block.length;
   }
 
-  async #removeFile(): Promise<void> {
+  async #removeBody(): Promise<void> {
     try {
       await this.#writing;
-      await this.#file?.close();
-      await unlink(join(this.#options.spoolDir, this.#options.id));
+      await this.#body?.abort();
     } catch {
       // The sweeper removes what could not be removed here; the message was never acknowledged.
     }

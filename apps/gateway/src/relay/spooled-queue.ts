@@ -1,9 +1,12 @@
 /**
  * The queue as relay sees it: rows name spool files, relay opens paths. Names are what is stored, so that a data
  * directory can be moved. A file goes as soon as its last recipient is recorded; what a crash leaves, the sweep finds.
+ * Content in the database is copied to a file of the spool first: any gateway can do that, also for one that died.
  */
+import { open, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ContentSource, QueuedMessage, QueueStore } from '#delivery';
+import { chunksOf } from '../inbound/body-store.js';
 import { changedMessage } from './header-changes.js';
 
 export function spoolDirOf(dataDir: string): string {
@@ -13,6 +16,8 @@ export function spoolDirOf(dataDir: string): string {
 export interface Spool {
   /** `content` with the path of its file instead of the name. */
   readable(content: ContentSource): ContentSource;
+  /** The same, after content that lies in the database was copied here. */
+  fetched(content: ContentSource): Promise<ContentSource>;
   /** Recipients of these messages were finished; their files may be needless now. */
   finished(messageIds: readonly string[]): void;
 }
@@ -21,10 +26,9 @@ export function spooledQueue(queue: QueueStore, spool: Spool): QueueStore {
   return {
     claim: async (limit) => {
       const claimed = await queue.claim(limit);
-      const readable = claimed.map((message) => ({ ...message, content: spool.readable(message.content) }));
-      return claimed.some(({ headerChanges }) => headerChanges !== undefined)
-        ? Promise.all(readable.map(changedOrUnreadable))
-        : readable;
+      if (!claimed.some(needsWork))
+        return claimed.map((message) => ({ ...message, content: spool.readable(message.content) }));
+      return Promise.all(claimed.map((message) => preparedOrUnreadable(message, spool)));
     },
     record: async (outcomes, notices) => {
       const result = await queue.record(outcomes, notices);
@@ -35,9 +39,18 @@ export function spooledQueue(queue: QueueStore, spool: Spool): QueueStore {
   };
 }
 
-/** A file that cannot be read fails its own attempt, where that is told, not the claim of others; it never goes out unchanged. */
-function changedOrUnreadable(message: QueuedMessage): Promise<QueuedMessage> {
-  return changedMessage(message).catch(() => ({ ...message, content: { kind: 'spool', file: '', sizeBytes: 0 } }));
+function needsWork({ content, headerChanges }: QueuedMessage): boolean {
+  return headerChanges !== undefined || (content.kind === 'spool' && chunksOf(content.file) !== undefined);
+}
+
+/** What cannot be read fails its own attempt, where that is told, not the claim of others; it never goes out unchanged. */
+async function preparedOrUnreadable(message: QueuedMessage, spool: Spool): Promise<QueuedMessage> {
+  try {
+    const content = await spool.fetched(message.content);
+    return await changedMessage({ ...message, content });
+  } catch {
+    return { ...message, content: { kind: 'spool', file: '', sizeBytes: 0 } };
+  }
 }
 
 /** The spool directory. Remembers which messages of this process's work have a file: most have none. */
@@ -45,7 +58,12 @@ export class SpoolDirectory implements Spool {
   readonly #withFile = new Set<string>();
   #onFinished: (messageIds: readonly string[]) => void = () => undefined;
 
-  constructor(private readonly directory: string) {}
+  readonly #copying = new Map<string, Promise<void>>();
+
+  constructor(
+    private readonly directory: string,
+    private readonly readChunks: (messageId: string) => AsyncIterable<Uint8Array>,
+  ) {}
 
   onFinished(listener: (messageIds: readonly string[]) => void): void {
     this.#onFinished = listener;
@@ -57,6 +75,34 @@ export class SpoolDirectory implements Spool {
     return { ...content, file: join(this.directory, content.file) };
   }
 
+  async fetched(content: ContentSource): Promise<ContentSource> {
+    const id = content.kind === 'inline' ? undefined : chunksOf(content.file);
+    if (content.kind === 'inline' || id === undefined) return this.readable(content);
+    const copying = this.#copying.get(id) ?? this.#copy(id, content.sizeBytes).finally(() => this.#copying.delete(id));
+    this.#copying.set(id, copying);
+    await copying;
+    return this.readable({ ...content, file: id });
+  }
+
+  /** Not synced: the database has it. The name appears when the copy is whole. */
+  async #copy(id: string, sizeBytes: number): Promise<void> {
+    const path = join(this.directory, id);
+    if ((await sizeOf(path)) === sizeBytes) return;
+    const draft = `${path}.copy`;
+    const file = await open(draft, 'w', 0o600);
+    try {
+      for await (const chunk of this.readChunks(id)) await file.writeFile(chunk);
+      const { size } = await file.stat();
+      if (size !== sizeBytes) throw new Error(`content of ${id} has ${size} octets, not ${sizeBytes}`);
+      await rename(draft, path);
+    } catch (error) {
+      await rm(draft, { force: true });
+      throw error;
+    } finally {
+      await file.close();
+    }
+  }
+
   finished(messageIds: readonly string[]): void {
     if (this.#withFile.size === 0) return;
     const files = messageIds.filter((id) => this.#withFile.has(id));
@@ -64,4 +110,11 @@ export class SpoolDirectory implements Spool {
     for (const id of files) this.#withFile.delete(id);
     this.#onFinished(files);
   }
+}
+
+async function sizeOf(path: string): Promise<number | undefined> {
+  return stat(path).then(
+    ({ size }) => size,
+    () => undefined,
+  );
 }

@@ -42,7 +42,7 @@ async function factsOfContent(
   const { contentFacts: wanted } = snapshot.policy;
   if (wanted === undefined) return { size: sizeBytes };
   const scanner = new StructureScanner({ structure: [...wanted].some((name) => name.startsWith('attachment.')) });
-  const content = use.spool.readable(mail.content);
+  const content = await use.spool.fetched(mail.content);
   let isFirst = true;
   for await (const chunk of content.kind === 'inline' ? [content.bytes] : readSpool(content)) {
     scanner.write(isFirst ? withoutTrace(chunk) : chunk);
