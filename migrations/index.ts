@@ -11,6 +11,7 @@ import { AddLeaseRecovery1763800000009 } from './0009-add-lease-recovery.js';
 import { CreateRetentionAndChunks1763800000010 } from './0010-create-retention-and-chunks.js';
 import { AddReviews1763800000011 } from './0011-add-reviews.js';
 import { AddRefusedPolicy1763800000012 } from './0012-add-refused-policy.js';
+import { CreateIdempotentRequest1763800000013 } from './0013-create-idempotent-request.js';
 
 export const MIGRATIONS = [
   CreateMessageAndQueue1763800000001,
@@ -25,6 +26,7 @@ export const MIGRATIONS = [
   CreateRetentionAndChunks1763800000010,
   AddReviews1763800000011,
   AddRefusedPolicy1763800000012,
+  CreateIdempotentRequest1763800000013,
 ] as const;
 
 /** As noted in `schema_migration`. */

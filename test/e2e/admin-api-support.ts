@@ -115,9 +115,12 @@ export class ApiUnderTest {
 }
 
 /** The application on a free port, over whatever database access is given. */
-export async function listening(access: DatabaseAccess): Promise<{ app: NestExpressApplication; url: string }> {
+export async function listening(
+  access: DatabaseAccess,
+  more: { readonly maxRequestsPerSecond?: number } = {},
+): Promise<{ app: NestExpressApplication; url: string }> {
   const logger = createLogger(process.env['TEST_LOG_LEVEL'] ?? 'silent', 'admin-api');
-  const app = await createAdminApi({ database: access, logger, maxPolicyBytes: MAX_POLICY_BYTES });
+  const app = await createAdminApi({ database: access, logger, maxPolicyBytes: MAX_POLICY_BYTES, ...more });
   await app.listen(0, '127.0.0.1');
   const { port } = app.getHttpServer().address() as AddressInfo;
   return { app, url: `http://127.0.0.1:${port}` };

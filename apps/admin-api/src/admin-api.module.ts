@@ -1,5 +1,5 @@
 import { Module, type DynamicModule, type Provider } from '@nestjs/common';
-import { APP_FILTER, APP_GUARD, APP_PIPE } from '@nestjs/core';
+import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR, APP_PIPE } from '@nestjs/core';
 import type { Logger } from 'pino';
 import { AccountsController } from './accounts/accounts.controller.js';
 import { AccountsService } from './accounts/accounts.service.js';
@@ -14,6 +14,7 @@ import { GatewaysController } from './gateways/gateways.controller.js';
 import { GatewaysService } from './gateways/gateways.service.js';
 import { HealthController } from './health/health.controller.js';
 import { HealthService } from './health/health.service.js';
+import { IdempotencyInterceptor } from './http/idempotency.js';
 import { ProblemFilter } from './http/problem.filter.js';
 import { QueryGuard } from './http/query.guard.js';
 import { validationPipe } from './http/validation.js';
@@ -38,6 +39,8 @@ export interface AdminApiParts {
   readonly database: DatabaseAccess;
   readonly logger: Logger;
   readonly maxPolicyBytes: number;
+  /** Of one API key, on average over ten seconds. */
+  readonly maxRequestsPerSecond?: number;
   readonly evidence?: Evidence;
 }
 
@@ -52,6 +55,7 @@ export class AdminApiModule {
       { provide: APP_PIPE, useFactory: validationPipe },
       { provide: APP_GUARD, useClass: AuthGuard },
       { provide: APP_GUARD, useClass: QueryGuard },
+      { provide: APP_INTERCEPTOR, useClass: IdempotencyInterceptor },
       OpenApiHolder,
       LivePolicyReader,
       AccountsService,

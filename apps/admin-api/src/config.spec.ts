@@ -9,6 +9,9 @@ describe('the environment of the admin API', () => {
       ok: true,
       config: {
         databaseUrl: GOOD.DATABASE_URL,
+        ownerDatabaseUrl: GOOD.DATABASE_URL,
+        auditDays: 365,
+        contentDays: 30,
         dataDir: '/var/lib/postern',
         host: '127.0.0.1',
         port: 8025,
@@ -16,6 +19,7 @@ describe('the environment of the admin API', () => {
         secretKeyFileNamed: false,
         logLevel: 'info',
         maxPolicyBytes: 4_194_304,
+        maxRequestsPerSecond: 2_000,
       },
     });
   });

@@ -40,6 +40,7 @@ const ENVIRONMENT = z.object({
   ADMIN_API_PORT: wholeNumber(0, 65_535, 'expected a port from 0 (any) to 65535').default(8025),
   ADMIN_LOG_LEVEL: z.enum(LOG_LEVELS, `expected one of ${LOG_LEVELS.join(', ')}`).default('info'),
   ADMIN_MAX_POLICY_BYTES: wholeNumber(1024, 64 * MiB, 'expected octets from 1024 to 67108864').default(4 * MiB),
+  ADMIN_MAX_REQUESTS_PER_SECOND: wholeNumber(1, 1_000_000, 'expected requests from 1 to 1000000').default(2_000),
   POSTERN_FIRST_POLICY: z.string().min(1, 'expected the path of a policy file').optional(),
   POSTERN_PUBLISH_POLICY: z.string().min(1, 'expected the path of a policy file').optional(),
 });
@@ -59,6 +60,7 @@ export interface AdminApiConfig {
   readonly port: number;
   readonly logLevel: (typeof LOG_LEVELS)[number];
   readonly maxPolicyBytes: number;
+  readonly maxRequestsPerSecond: number;
   readonly firstPolicyFile?: string;
   readonly publishPolicyFile?: string;
 }
@@ -91,6 +93,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     port: env.ADMIN_API_PORT,
     logLevel: env.ADMIN_LOG_LEVEL,
     maxPolicyBytes: env.ADMIN_MAX_POLICY_BYTES,
+    maxRequestsPerSecond: env.ADMIN_MAX_REQUESTS_PER_SECOND,
     ...(env.POSTERN_FIRST_POLICY !== undefined && { firstPolicyFile: env.POSTERN_FIRST_POLICY }),
     ...(env.POSTERN_PUBLISH_POLICY !== undefined && { publishPolicyFile: env.POSTERN_PUBLISH_POLICY }),
   };
@@ -112,6 +115,7 @@ const MEANINGS: Readonly<Record<keyof typeof ENVIRONMENT.shape, readonly [fallba
   ADMIN_API_PORT: ['`8025`', 'port; 0 = any free one'],
   ADMIN_LOG_LEVEL: ['`info`', `one of ${LOG_LEVELS.map((level) => `\`${level}\``).join(', ')}`],
   ADMIN_MAX_POLICY_BYTES: ['`4194304`', 'octets of the largest policy'],
+  ADMIN_MAX_REQUESTS_PER_SECOND: ['`2000`', 'requests of one API key, on average over ten seconds'],
   POSTERN_FIRST_POLICY: [
     'the one in `examples/policies/first-start`',
     'file published when the database has no policy',

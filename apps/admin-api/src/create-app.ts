@@ -4,11 +4,14 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import { AdminApiModule, type AdminApiParts } from './admin-api.module.js';
 import { authentication } from './auth/authentication.js';
 import { bodyReader } from './http/body.js';
+import { RequestQuota, rateLimit } from './http/rate-limit.js';
 import { requestContext } from './http/request-context.js';
 import { securityHeaders } from './http/security-headers.js';
 import { NestLogger } from './logger.js';
 import { OpenApiHolder } from './openapi-holder.js';
 import { describeApi } from './openapi-document.js';
+
+const REQUESTS_PER_SECOND = 2_000;
 
 /** Builds the application, ready to listen. Order of the middleware: a trace, headers, who asks, and only then the body. */
 export async function createAdminApi(parts: AdminApiParts): Promise<NestExpressApplication> {
@@ -23,6 +26,7 @@ export async function createAdminApi(parts: AdminApiParts): Promise<NestExpressA
     requestContext(parts.logger),
     securityHeaders,
     authentication(parts.database),
+    rateLimit(new RequestQuota(parts.maxRequestsPerSecond ?? REQUESTS_PER_SECOND)),
     bodyReader(parts.maxPolicyBytes),
   );
   app.get(OpenApiHolder).document = describeApi(app);

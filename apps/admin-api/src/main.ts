@@ -18,8 +18,14 @@ async function main(): Promise<void> {
   const { config } = read;
   const logger = createLogger(config.logLevel, 'admin-api');
   const database = new DatabaseAccess();
-  const { dataDir, maxPolicyBytes } = config;
-  const app = await createAdminApi({ database, logger, maxPolicyBytes, evidence: evidenceIn(dataDir) });
+  const { dataDir, maxPolicyBytes, maxRequestsPerSecond } = config;
+  const app = await createAdminApi({
+    database,
+    logger,
+    maxPolicyBytes,
+    maxRequestsPerSecond,
+    evidence: evidenceIn(dataDir),
+  });
   const stopping = new AbortController();
   stopOnSignal(app, database, stopping, logger);
   const url = await listen(app, config);

@@ -28,6 +28,7 @@ import { ApiChangeHeaders, ApiReasonHeader, ETAG_HEADER } from '../http/change-h
 import { BasedChange, NewChange, type Change, type ConditionalChange } from '../http/change.decorator.js';
 import { linkNext } from '../http/page.js';
 import { PageQuery } from '../http/page.dto.js';
+import { Idempotent } from '../http/idempotency.js';
 import { ApiProblems } from '../http/problem.dto.js';
 import { tagged } from '../http/shown.js';
 import {
@@ -66,6 +67,7 @@ export class AccountsController {
   }
 
   @Post()
+  @Idempotent()
   @ApiOperation({ operationId: 'createAccount', summary: 'Create an account; a password that is not given is made' })
   @ApiReasonHeader()
   @ApiCreatedResponse({ type: AccountWithPasswordDto, headers: ETAG_HEADER })
@@ -109,6 +111,7 @@ export class AccountsController {
   }
 
   @Post(':account\\:password')
+  @Idempotent()
   @HttpCode(HttpStatus.OK)
   @ApiOperation({
     operationId: 'setAccountPassword',

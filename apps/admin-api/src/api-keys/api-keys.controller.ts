@@ -8,6 +8,7 @@ import {
   ApiTags,
 } from '@nestjs/swagger';
 import { Actor } from '../auth/actor.decorator.js';
+import { Idempotent } from '../http/idempotency.js';
 import { ApiProblems } from '../http/problem.dto.js';
 import type { Principal } from '../http/request-context.js';
 import { ApiKeyPageDto, ApiKeyPath, CreatedApiKeyDto, NewApiKeyRequest } from './api-key.dto.js';
@@ -28,6 +29,7 @@ export class ApiKeysController {
   }
 
   @Post()
+  @Idempotent()
   @HttpCode(HttpStatus.CREATED)
   @ApiOperation({ operationId: 'createApiKey', summary: 'Create a key; the answer is the only place it is ever shown' })
   @ApiCreatedResponse({ type: CreatedApiKeyDto })

@@ -1,9 +1,8 @@
 import type { NextFunction, Request, RequestHandler, Response } from 'express';
 import type { DatabaseAccess } from '../database-access.js';
 import { contextOf } from '../http/request-context.js';
+import { bearerKey } from './bearer-key.js';
 import { isRole } from './roles.js';
-
-const LONGEST_KEY = 200;
 
 /**
  * Finds out who asks, before any body is read. A request without a valid key goes on without a principal: the guard
@@ -15,11 +14,6 @@ export function authentication(database: DatabaseAccess): RequestHandler {
     if (key !== undefined) await authenticate(request, key, database);
     next();
   };
-}
-
-function bearerKey(header: string | undefined): string | undefined {
-  if (header === undefined || header.length > LONGEST_KEY) return undefined;
-  return /^Bearer +([\w.~+/=-]+)$/iu.exec(header)?.[1];
 }
 
 async function authenticate(request: Request, key: string, database: DatabaseAccess): Promise<void> {

@@ -15,7 +15,9 @@ export const PROBLEMS = {
   'unsupported-media-type': { status: 415, title: 'The body is in a format that is not understood' },
   'policy-refused': { status: 422, title: 'The policy was refused' },
   'value-refused': { status: 422, title: 'The value was refused' },
+  'idempotency-key-reused': { status: 422, title: 'The Idempotency-Key belongs to another request' },
   'precondition-required': { status: 428, title: 'The request must say which state it changes' },
+  'too-many-requests': { status: 429, title: 'Too many requests' },
   internal: { status: 500, title: 'Something went wrong here' },
   'database-unavailable': { status: 503, title: 'The database cannot be reached' },
 } as const;

@@ -25,6 +25,7 @@ import { Actor } from '../auth/actor.decorator.js';
 import { RequiresRole } from '../auth/roles.js';
 import { linkNext } from '../http/page.js';
 import { PageQuery } from '../http/page.dto.js';
+import { Idempotent } from '../http/idempotency.js';
 import { ApiProblems } from '../http/problem.dto.js';
 import type { Principal } from '../http/request-context.js';
 import {
@@ -80,6 +81,7 @@ export class ListsController {
   }
 
   @Post(':list/entries')
+  @Idempotent()
   @ApiOperation({
     operationId: 'addEntry',
     summary: 'Add an entry; adding it again changes note, owner and expiry',

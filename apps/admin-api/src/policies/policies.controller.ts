@@ -16,6 +16,7 @@ import { entityTag, readPrecondition } from '../http/conditional.js';
 import { linkNext } from '../http/page.js';
 import { PageQuery } from '../http/page.dto.js';
 import { Problem } from '../http/problem.js';
+import { Idempotent } from '../http/idempotency.js';
 import { ApiProblems } from '../http/problem.dto.js';
 import { reasonHeader } from '../http/reason.js';
 import { contextOf, type Principal } from '../http/request-context.js';
@@ -141,6 +142,7 @@ export class PoliciesController {
   }
 
   @Post('policies/main/releases')
+  @Idempotent()
   @HttpCode(201)
   @ApiOperation({
     operationId: 'createRelease',

@@ -5,6 +5,7 @@ import { RequiresRole } from '../auth/roles.js';
 import { ApiReasonHeader } from '../http/change-headers.js';
 import { NewChange, type Change } from '../http/change.decorator.js';
 import { linkNext } from '../http/page.js';
+import { Idempotent } from '../http/idempotency.js';
 import { ApiProblems } from '../http/problem.dto.js';
 import { ReviewDto, ReviewOutcomeDto, ReviewPageDto, ReviewPath, ReviewSearch } from './review.dto.js';
 import { ReviewsService } from './reviews.service.js';
@@ -39,6 +40,7 @@ export class ReviewsController {
   }
 
   @Post(':id\\:release')
+  @Idempotent()
   @HttpCode(HttpStatus.OK)
   @ApiOperation({
     operationId: 'releaseReview',
@@ -54,6 +56,7 @@ export class ReviewsController {
   }
 
   @Post(':id\\:reject')
+  @Idempotent()
   @HttpCode(HttpStatus.OK)
   @ApiOperation({ operationId: 'rejectReview', summary: 'Refuse it; its sender gets a notice that says so' })
   @ApiReasonHeader()
@@ -64,6 +67,7 @@ export class ReviewsController {
   }
 
   @Post(':id\\:return')
+  @Idempotent()
   @HttpCode(HttpStatus.OK)
   @ApiOperation({ operationId: 'returnReview', summary: 'Send it back without a judgement; its sender gets a notice' })
   @ApiReasonHeader()
@@ -74,6 +78,7 @@ export class ReviewsController {
   }
 
   @Post(':id\\:discard')
+  @Idempotent()
   @HttpCode(HttpStatus.OK)
   @ApiOperation({ operationId: 'discardReview', summary: 'Throw it away; nobody is told. `Reason` is required' })
   @ApiReasonHeader()

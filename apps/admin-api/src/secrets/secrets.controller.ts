@@ -28,6 +28,7 @@ import { ApiChangeHeaders, ApiReasonHeader, ETAG_HEADER } from '../http/change-h
 import { BasedChange, NewChange, type Change, type ConditionalChange } from '../http/change.decorator.js';
 import { linkNext } from '../http/page.js';
 import { PageQuery } from '../http/page.dto.js';
+import { Idempotent } from '../http/idempotency.js';
 import { ApiProblems } from '../http/problem.dto.js';
 import { tagged } from '../http/shown.js';
 import { ResealDto, SecretDto, SecretPageDto, SecretPath, SecretRequest } from './secret.dto.js';
@@ -113,6 +114,7 @@ export class SecretVerbsController {
   constructor(@Inject(SecretsService) private readonly secrets: SecretsService) {}
 
   @Post('secrets\\:reseal')
+  @Idempotent()
   @HttpCode(HttpStatus.OK)
   @ApiOperation({
     operationId: 'resealSecrets',
