@@ -55,6 +55,7 @@ const RIGHTS: Readonly<Record<ProcessKind, Rights>> = {
     smtp_account: 'select, insert, update, delete',
     scram_decoy: 'select',
     secret: 'select, insert, update, delete',
+    idempotent_request: 'select, insert, update, delete',
     retention: 'select',
     schema_migration: 'select',
   },

@@ -16,6 +16,7 @@ import { openConnections, type Connections } from './connections.js';
 import { databaseConfigSchema, type DatabaseConfig, type DatabaseSettings } from './database-config.js';
 import { GroupCommitter } from './group-committer.js';
 import { LeaseRecovery } from './lease-recovery.js';
+import { IdempotencyStore } from './idempotency-store.js';
 import { ListStore } from './list-store.js';
 import { migrate } from './migrate.js';
 import { NodeStore } from './node-store.js';
@@ -69,6 +70,8 @@ export interface Database {
   readonly accounts: AccountStore;
   /** What the relay signs in with elsewhere: sealed, write-only but for `reveal`. */
   readonly secrets: SecretStore;
+  /** Requests that may be sent twice and must be done once. */
+  readonly idempotency: IdempotencyStore;
   readonly nodes: NodeStore;
   readonly notifications: {
     /** Hints only, lost while disconnected; after a reconnection the handler is called with channel ''. */
@@ -145,6 +148,7 @@ function assemble(config: DatabaseConfig, watch: Watch): Database {
     contents,
     apiKeys: new ApiKeyStore(orm),
     accounts: new AccountStore(connections.read),
+    idempotency: new IdempotencyStore(connections.read),
     secrets: new SecretStore(connections.read, config.secretKeys ?? noSecretKeys),
     nodes,
     notifications: { listen: (channels, handler) => watch.listen(channels, handler) },
