@@ -149,7 +149,7 @@ export const ENVELOPE_FACTS: readonly FactDefinition[] = [
     any: true,
     exact: true,
     mayBeAbsent: true,
-    meaning: 'account that has signed in; absent when none has',
+    meaning: 'account that has signed in, `any` is each of them; absent when none has',
     example: 'any',
   },
   {
@@ -169,7 +169,8 @@ export const ENVELOPE_FACTS: readonly FactDefinition[] = [
     lists: [],
     multiple: true,
     evidence: true,
-    meaning: 'addresses granted to the account, `*@domain` for a whole domain',
+    meaning:
+      'addresses granted to the account, `*@domain` for a whole domain; `senders: own-identities` looks at it, no condition does',
     example: '[ann@example.com]',
   },
   {
