@@ -15,6 +15,7 @@ const json = (value) => `${JSON.stringify(value, null, 2)}\n`;
  */
 const REFERENCES = [
   { file: 'docs/replies.md', from: 'libs/smtp-core/src/index.js', text: (m) => m.renderReplyCatalogue() },
+  { file: 'docs/smtp-states.md', from: 'libs/smtp-core/src/index.js', text: (m) => m.renderPhaseTable() },
   { file: 'docs/policy.schema.json', from: 'libs/policy/src/index.js', text: (m) => json(m.policyJsonSchema()) },
   { file: 'docs/policy.md', part: 'vocabulary', from: 'libs/policy/src/index.js', text: (m) => m.renderVocabulary() },
   { file: 'docs/audit.md', from: 'libs/audit/src/index.js', text: (m) => m.renderAuditEvents() },

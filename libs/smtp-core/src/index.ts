@@ -14,6 +14,7 @@ export {
 export type { ForwardPath, Mailbox, PathFault, PathOptions, PathResult, ReversePath } from './path.js';
 export { encodeReply, isPermanent, isPositive, isTransient } from './reply.js';
 export type { Reply } from './reply.js';
+export { renderPhaseTable } from './render-phase-table.js';
 export { renderReplyCatalogue } from './render-reply-catalogue.js';
 export { REPLIES, replyFor } from './reply-catalogue.js';
 export type { ReplyKey } from './reply-catalogue.js';

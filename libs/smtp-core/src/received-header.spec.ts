@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { mailDate, receivedHeader } from './index.js';
+import { mailDate, protocolName, receivedHeader } from './index.js';
 import type { ReceivedFacts } from './index.js';
 
 const FACTS: ReceivedFacts = {
@@ -42,6 +42,33 @@ describe('the Received field', () => {
       expect(receivedHeader({ ...FACTS, helo })).toContain('from unknown (');
     },
   );
+
+  it.each([
+    [{ protocol: 'SMTP', tls: {}, auth: {} }, 'SMTP'],
+    [{ protocol: 'ESMTP' }, 'ESMTP'],
+    [{ protocol: 'ESMTP', tls: {} }, 'ESMTPS'],
+    [{ protocol: 'ESMTP', auth: {} }, 'ESMTPA'],
+    [{ protocol: 'ESMTP', tls: {}, auth: {} }, 'ESMTPSA'],
+    [{ protocol: 'ESMTP', smtpUtf8: true }, 'UTF8SMTP'],
+    [{ protocol: 'ESMTP', tls: {}, smtpUtf8: true }, 'UTF8SMTPS'],
+    [{ protocol: 'ESMTP', auth: {}, smtpUtf8: true }, 'UTF8SMTPA'],
+    [{ protocol: 'ESMTP', tls: {}, auth: {}, smtpUtf8: true }, 'UTF8SMTPSA'],
+  ] as const)('%j goes by the name of %s', (facts, name) => {
+    expect(protocolName(facts)).toBe(name);
+  });
+
+  it('tells of TLS in a comment that nothing can end', () => {
+    const tls = { version: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384' } as const;
+    const header = receivedHeader({ ...FACTS, protocol: 'ESMTPS', tls });
+    expect(header).toContain('by mx.test with ESMTPS (TLSv1.3 TLS_AES_256_GCM_SHA384) id 01JD5N2YFZ;\r\n');
+    expect(receivedHeader({ ...FACTS, tls: { ...tls, cipher: 'x) (y' } })).toContain('(TLSv1.3 unknown)');
+  });
+
+  it('names a recipient in UTF-8 only where the message was announced as such', () => {
+    const recipient = { localPart: 'jürgen', domain: 'mx.test' };
+    expect(receivedHeader({ ...FACTS, recipient })).not.toContain('for <');
+    expect(receivedHeader({ ...FACTS, recipient, protocol: 'UTF8SMTP' })).toContain('for <jürgen@mx.test>');
+  });
 
   it('prints mail dates in UTC', () => {
     expect(mailDate(0)).toBe('Thu, 1 Jan 1970 00:00:00 +0000');

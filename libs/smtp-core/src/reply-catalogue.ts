@@ -159,7 +159,6 @@ export const REPLIES = {
     'content with line ends other than CR LF; said at its true end',
   ),
 
-  'connection-refused': entry('554 5.7.1 No SMTP service for you here', 'RFC 5321 s3.1', 'the connection was refused'),
   'early-talker': entry(
     '554 5.5.0 You spoke before the greeting',
     'RFC 5321 s4.3.1',

@@ -29,7 +29,7 @@ export function encodeReply(reply: Reply): string {
     return `${String(reply.code)} ${mark}${only}\r\n`;
   }
   // A challenge is one line, however long: RFC 4954 s4.
-  if (reply.code === 334) return `334 ${only ?? ''}\r\n`;
+  if (reply.code === 334 && only !== undefined) return `334 ${mark}${printable(only)}\r\n`;
   const lines = reply.lines.length === 0 ? [''] : reply.lines.flatMap(breakLine);
   const last = lines.length - 1;
   return lines.map((line, at) => `${String(reply.code)}${at === last ? ' ' : '-'}${mark}${line}\r\n`).join('');
@@ -50,8 +50,12 @@ export function isPermanent(reply: Reply): boolean {
   return reply.code >= 500 && reply.code < 600;
 }
 
+function printable(line: string): string {
+  return line.replace(NOT_PRINTABLE_ALL, (char) => (char < ' ' || char === '\x7f' ? ' ' : '?'));
+}
+
 function breakLine(line: string): readonly string[] {
-  const clean = line.replace(NOT_PRINTABLE_ALL, (char) => (char < ' ' || char === '\x7f' ? ' ' : '?'));
+  const clean = printable(line);
   if (clean.length <= MAX_LINE_TEXT) return [clean];
   const parts: string[] = [];
   for (let at = 0; at < clean.length; at += MAX_LINE_TEXT) parts.push(clean.slice(at, at + MAX_LINE_TEXT));
