@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { SmtpServerSession, printForwardPath, printReversePath } from '#smtp-core';
 import { BackToBack } from '../support/back-to-back.js';
 import type { ReceivedMessage, SentMessage, Wiring } from '../support/back-to-back.js';
+import { runs } from '../support/fuzz.js';
 
 const line = fc.oneof(
   fc.constantFrom(
@@ -92,7 +93,7 @@ describe('both machines, wired back to back', () => {
           messages.flatMap(({ recipients }) => recipients.map(() => 250)),
         );
       }),
-      { numRuns: 300 },
+      runs(300),
     );
   });
 
@@ -116,6 +117,7 @@ describe('both machines, wired back to back', () => {
           messages.flatMap(({ recipients }) => recipients).length - wanted.flat().length,
         );
       }),
+      runs(100),
     );
   });
 
@@ -136,6 +138,7 @@ describe('both machines, wired back to back', () => {
         const withEnd = octets.length === 0 || octets.toString('latin1').endsWith('\r\n') ? '' : '\r\n';
         expect(taken.toString('latin1')).toBe(octets.toString('latin1') + withEnd);
       }),
+      runs(100),
     );
   });
 

@@ -21,6 +21,7 @@ import { parseCommand } from '../../libs/smtp-core/src/command.js';
 import type { Grammar } from '../../libs/smtp-core/src/command.js';
 import { decodeUtf8 } from '../../libs/smtp-core/src/utf8.js';
 import { readXclientAttributes } from '../../libs/smtp-core/src/xclient.js';
+import { runs } from '../support/fuzz.js';
 
 const octetText = fc.uint8Array({ maxLength: 80 }).map((octets) => Buffer.from(octets).toString('latin1'));
 const grammar: fc.Arbitrary<Grammar> = fc
@@ -44,7 +45,7 @@ describe('commands', () => {
         const parsed = parseCommand(text, read);
         if (!parsed.ok) expect(Object.keys(REPLIES)).toContain(parsed.fault.reply);
       }),
-      { numRuns: 3000 },
+      runs(3000),
     );
   });
 
@@ -56,7 +57,7 @@ describe('commands', () => {
         if (!parsed.ok || !('params' in parsed.command)) return;
         for (const name of Object.keys(parsed.command.params)) expect(['sizeBytes', 'body']).toContain(name);
       }),
-      { numRuns: 2000 },
+      runs(2000),
     );
   });
 
@@ -66,7 +67,7 @@ describe('commands', () => {
         const parsed = parseCommand(text, read);
         if (parsed.ok) expect(JSON.stringify(parsed.command)).not.toMatch(/\\[nr]|\\u00[01]|[\x7f-\x9f\u202a-\u202e]/);
       }),
-      { numRuns: 2000 },
+      runs(2000),
     );
   });
 });
@@ -78,6 +79,7 @@ describe('encodings', () => {
         expect(encodeXtext(text)).toMatch(/^[!-<>-~]*$/);
         expect(decodeXtext(encodeXtext(text))).toBe(text);
       }),
+      runs(100),
     );
   });
 
@@ -89,7 +91,7 @@ describe('encodings', () => {
         decodeXtext(text);
         for (const value of readXclientAttributes(`NAME=${text}`)?.values() ?? []) expect(value).not.toMatch(/\p{Cc}/u);
       }),
-      { numRuns: 1000 },
+      runs(1000),
     );
   });
 
@@ -102,7 +104,7 @@ describe('encodings', () => {
         const decoded = decodeBase64(spelled);
         if (decoded !== undefined) expect(decoded.toString('base64')).toBe(spelled);
       }),
-      { numRuns: 1000 },
+      runs(1000),
     );
   });
 
@@ -113,7 +115,7 @@ describe('encodings', () => {
         if (decoded !== undefined) expect(Buffer.from(decoded, 'utf8').toString('latin1')).toBe(octets);
         expect(decodeUtf8(Buffer.from(text, 'utf8').toString('latin1'))).toBe(text);
       }),
-      { numRuns: 1000 },
+      runs(1000),
     );
   });
 });
@@ -130,6 +132,7 @@ describe('SASL messages', () => {
         expect(readPlain(printPlain(message))).toEqual(message);
         expect(readSaslField(Buffer.from(username))).toBe(username);
       }),
+      runs(100),
     );
   });
 
@@ -147,7 +150,7 @@ describe('SASL messages', () => {
         expect(readScramClientFinal(final)).toEqual({ binding: first.gs2Header, nonce: text, proof, withoutProof });
         expect(readScramServerFinal(Buffer.from(`v=${proof.toString('base64')}`))).toEqual(proof);
       }),
-      { numRuns: 300 },
+      runs(300),
     );
   });
 
@@ -184,7 +187,7 @@ describe('SASL messages', () => {
           read(message);
         }
       }),
-      { numRuns: 2000 },
+      runs(2000),
     );
   });
 });

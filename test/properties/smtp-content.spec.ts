@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { ContentDecoder } from '#smtp-core';
 import { cutAt, cuts } from '../support/smtp-arbitraries.js';
+import { runs } from '../support/fuzz.js';
 
 interface Decoded {
   readonly content: string;
@@ -89,7 +90,7 @@ describe('the content decoder', () => {
         expect(decodeChunks(cutAt(octets, places))).toEqual(decodeChunksSlowly(input));
         expect(decodeChunks([octets])).toEqual(decodeChunksSlowly(input));
       }),
-      { numRuns: 1500 },
+      runs(1500),
     );
   });
 
@@ -100,7 +101,7 @@ describe('the content decoder', () => {
         expect(decode(cutAt(octets, places), maxBytes)).toEqual(decodeSlowly(input, maxBytes));
         expect(decode([octets], maxBytes)).toEqual(decodeSlowly(input, maxBytes));
       }),
-      { numRuns: 1500 },
+      runs(1500),
     );
   });
 
@@ -111,7 +112,7 @@ describe('the content decoder', () => {
         const first = /(?:^|\r\n)\.\r\n/.exec(input);
         expect(end).toBe(first === null ? -1 : first.index + first[0].length);
       }),
-      { numRuns: 2000 },
+      runs(2000),
     );
   });
 

@@ -11,6 +11,7 @@ import {
   receivedHeader,
 } from '#smtp-core';
 import { parseEsmtpParams, printEsmtpParams } from '../../libs/smtp-core/src/esmtp-params.js';
+import { runs } from '../support/fuzz.js';
 
 const label = fc.stringMatching(/^[a-z0-9](?:[a-z0-9]{0,10}[a-z0-9])?$/);
 const domain = fc.oneof(
@@ -30,7 +31,7 @@ describe('paths', () => {
         expect(parseForwardPath(printForwardPath(path))).toEqual({ ok: true, path });
         expect(parseReversePath(printReversePath(path))).toEqual({ ok: true, path });
       }),
-      { numRuns: 500 },
+      runs(500),
     );
   });
 
@@ -61,7 +62,7 @@ describe('paths', () => {
         const parsed = parseForwardPath(`<${parts.join('')}>`, { smtpUtf8 });
         if (parsed.ok) expect(parseForwardPath(printForwardPath(parsed.path), { smtpUtf8 })).toEqual(parsed);
       }),
-      { numRuns: 1500 },
+      runs(1500),
     );
   });
 
@@ -73,7 +74,7 @@ describe('paths', () => {
           if (parsed.ok && parsed.path.kind === 'mailbox') expect(parsed.path.mailbox.domain).toMatch(/^[\x21-\x7e]+$/);
         }
       }),
-      { numRuns: 500 },
+      runs(500),
     );
   });
 });
@@ -89,6 +90,7 @@ describe('parameters', () => {
       fc.property(list, (params) => {
         expect(parseEsmtpParams(printEsmtpParams(params))).toEqual({ ok: true, params });
       }),
+      runs(100),
     );
   });
 });
@@ -107,6 +109,7 @@ describe('what we print', () => {
         expect(last).toMatch(/^550 [\x20-\x7e]{0,508}$/);
         for (const line of printed) expect(line).toMatch(/^550-[\x20-\x7e]{0,506}$/);
       }),
+      runs(100),
     );
   });
 
@@ -128,6 +131,7 @@ describe('what we print', () => {
         );
         expect(header.split('\r\n').every((line, at) => at === 0 || line === '' || line.startsWith('\t'))).toBe(true);
       }),
+      runs(100),
     );
   });
 });

@@ -12,6 +12,7 @@ import {
   smtpOctets,
   verdicts,
 } from '../support/smtp-arbitraries.js';
+import { runs } from '../support/fuzz.js';
 
 const octets = fc.oneof(smtpOctets, smtpContentOctets);
 const OPTIONS = { auth: { mechanisms: ['PLAIN', 'LOGIN'], withoutTls: true }, xclient: true };
@@ -56,7 +57,7 @@ describe('the inbound machine', () => {
         );
         expect(canonical(bytes.outputs)).toEqual(canonical(whole.outputs));
       }),
-      { numRuns: 300 },
+      runs(300),
     );
   });
 
@@ -67,6 +68,7 @@ describe('the inbound machine', () => {
         expect(session.awaits).toBe('nothing');
         expect(outputs.at(-1)?.kind).toBe('close');
       }),
+      runs(100),
     );
   });
 
@@ -92,6 +94,7 @@ describe('the inbound machine', () => {
         expect(outputs.findIndex(({ kind }) => kind === 'close')).toBe(outputs.length - 1);
         expect(session.receive({ kind: 'bytes', bytes: Buffer.from('NOOP\r\n') })).toEqual([]);
       }),
+      runs(100),
     );
   });
 
@@ -108,6 +111,7 @@ describe('the inbound machine', () => {
           else if (place === 'data') place = 'commands';
         }
       }),
+      runs(100),
     );
   });
 
@@ -126,6 +130,7 @@ describe('the inbound machine', () => {
           expect(answers).toContainEqual({ question: 'data', answer: { effect: 'accept' } });
         }
       }),
+      runs(100),
     );
   });
 
@@ -153,6 +158,7 @@ describe('the inbound machine', () => {
           expect([banner, ...rest]).toEqual(canonical(plain.outputs).slice(1));
         },
       ),
+      runs(100),
     );
   });
 
@@ -170,6 +176,7 @@ describe('the inbound machine', () => {
         const afterBanner = fresh.outputs.slice(fresh.outputs.findIndex(({ kind }) => kind === 'reply') + 1);
         expect(withoutIds(upgraded.outputs.slice(at + 1))).toEqual(withoutIds(afterBanner));
       }),
+      runs(100),
     );
   });
 
@@ -192,6 +199,7 @@ describe('the inbound machine', () => {
         ]);
         expect([waiting, later].map(({ session }) => session.counters.commands)).toEqual([2, 2]);
       }),
+      runs(100),
     );
   });
 
@@ -211,6 +219,7 @@ describe('the inbound machine', () => {
           }
         },
       ),
+      runs(100),
     );
   });
 
