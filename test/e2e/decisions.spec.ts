@@ -26,6 +26,8 @@ interface RecordedStory {
     readonly by: string;
     readonly reply: string;
     readonly route?: string;
+    readonly queue?: string;
+    readonly addedBy?: string;
     readonly facts: Facts;
   }[];
 }
@@ -42,20 +44,39 @@ function policyWith(rcpt: readonly PolicyDocument[]): PolicyDocument {
     rewriting: [{ name: 'old', recipient: { from: '*@old.test', to: '{local}@capture.test' } }],
     acl: {
       mail: [{ name: 'odd-helo', when: { 'helo.kind': 'malformed' }, reject: '550 5.7.1 Say who you are' }],
-      rcpt: [{ name: 'listed', when: { recipient: 'leavers' }, reject: '550 5.1.6 Has left' }, ...rcpt],
+      rcpt: [
+        { name: 'listed', when: { recipient: 'leavers' }, reject: '550 5.1.6 Has left' },
+        { name: 'moved', when: { 'recipient.local': ['moved'] }, redirect: 'ann@capture.test', tag: 'was-moved' },
+        ...rcpt,
+      ],
+      message: [
+        {
+          name: 'marked',
+          when: { 'header.X-Mark': ['yes'] },
+          'set-header': { 'X-Seen': 'yes' },
+          'add-recipient': 'eve@capture.test',
+        },
+        { name: 'subject', when: { subject: ['refuse me'] }, reject: '550 5.7.1 Refused as wished' },
+        { name: 'not-amy', when: { from: ['z@client.test'], 'recipient.local': ['amy'] }, defer: '451 4.7.1 Not now' },
+        { name: 'programs', when: { 'attachment.name': ['a.exe'] }, hold: 'mixed' },
+        { name: 'drop', when: { size: { below: '20B' } }, discard: true, reason: 'a test' },
+      ],
     },
+    copies: [{ name: 'all', when: { sender: ['copied@client.test'] }, route: 'elsewhere' }],
   };
 }
 
-/** Every recipient is tried, some are refused; with `content` the accepted ones get a message. */
-async function talk(sender: string, recipients: readonly string[], content = true): Promise<void> {
+const CONTENT = 'Subject: decided\r\n\r\nbody';
+
+/** Every recipient is tried, some are refused; with `content` the accepted ones get a message, or it is refused too. */
+async function talk(sender: string, recipients: readonly string[], content: string | false = CONTENT): Promise<void> {
   const dialog = await SmtpDialog.start({ port: postern.port('inside') });
   await dialog.command(`MAIL FROM:<${sender}>`, 250);
   for (const recipient of recipients) await dialog.command(`RCPT TO:<${recipient}>`);
-  if (content) {
+  if (content !== false) {
     await dialog.command('DATA', 354);
-    dialog.write('Subject: decided\r\n\r\nbody\r\n.\r\n');
-    await dialog.expect(250);
+    dialog.write(`${content}\r\n.\r\n`);
+    await dialog.reply();
   }
   await dialog.quit();
 }
@@ -89,12 +110,13 @@ async function decideAgain(story: RecordedStory): Promise<unknown> {
   const again = decideTransaction(
     snapshot,
     story.decision.facts,
-    story.recipients.map((recipient) => recipient.facts),
+    named(story).map((recipient) => recipient.facts),
   );
   return {
     client: again.mail.client,
-    recipients: again.recipients.map(({ original, recipient, verdict, by, route, reply }) => ({
+    recipients: again.recipients.map(({ original, recipient, verdict, by, route, reply, reviewQueue }) => ({
       original,
+      queue: reviewQueue,
       address: recipient,
       verdict,
       by,
@@ -104,11 +126,17 @@ async function decideAgain(story: RecordedStory): Promise<unknown> {
   };
 }
 
+/** Those that the client named; the others follow from them. */
+function named({ recipients }: RecordedStory): RecordedStory['recipients'] {
+  return recipients.filter(({ addedBy }) => addedBy === undefined);
+}
+
 function decided(story: RecordedStory): unknown {
   return {
     client: story.decision.client,
-    recipients: story.recipients.map(({ original, address, verdict, by, route, reply }) => ({
+    recipients: named(story).map(({ original, address, verdict, by, route, reply, queue }) => ({
       original,
+      queue,
       address,
       verdict,
       by,
@@ -123,6 +151,14 @@ describe('every recorded decision', () => {
     await talk('ann@client.test', ['bob@capture.test', 'x@old.test', 'y@elsewhere.test']);
     await talk('', ['postmaster@capture.test']);
     await talk('forged@bank.test', ['bob@capture.test'], false);
+    await talk('ann@client.test', ['bob@capture.test', 'moved@capture.test'], `X-Mark: yes\r\n${CONTENT}`);
+    await talk('ann@client.test', ['bob@capture.test'], 'Subject: =?utf-8?b?cmVmdXNlIG1l?=\r\n\r\nbody');
+    await talk('ann@client.test', ['amy@capture.test', 'bob@capture.test'], `From: z@client.test\r\n${CONTENT}`);
+    await talk('ann@client.test', ['amy@capture.test'], `From: z@client.test\r\n${CONTENT}`);
+    await talk('copied@client.test', ['amy@capture.test'], `Content-Type: a/b; name="a.exe"\r\n${CONTENT}`);
+    await talk('copied@client.test', ['amy@capture.test', 'bob@capture.test']);
+    await talk('ann@client.test', ['amy@capture.test'], 'A: b\r\n\r\nx');
+    await talk('ann@client.test', ['amy@capture.test'], `${'X: y\r\n'.repeat(1100)}\r\nbody`);
     await postern.api.addEntry('leavers', 'bob@capture.test');
     await waitFor('the list to be in force', async () => (await answerTo('bob@capture.test')) === 550);
     await talk('ann@client.test', ['bob@capture.test', 'bob@old.test', 'amy@capture.test']);
@@ -134,7 +170,7 @@ describe('every recorded decision', () => {
     await talk('ann@client.test', ['amy@capture.test', 'bob@capture.test', 'a%b@capture.test', '"q u"@capture.test']);
     const stories = await waitFor('all transactions in the audit', async () => {
       const found = await postern.api.search({ limit: '500' });
-      return found.length >= 7 ? found : undefined;
+      return found.length >= 15 ? found : undefined;
     });
     const verdicts = new Set<string>();
     for (const { id } of stories) {
@@ -150,8 +186,14 @@ describe('every recorded decision', () => {
     expect([...verdicts].sort()).toEqual(
       expect.arrayContaining([
         'accept ',
+        'defer message/subject',
+        'defer message/not-amy',
         'defer rcpt/nobody',
+        'discard message/drop',
+        'hold message/not-amy',
+        'hold message/programs',
         'reject builtin/sender-not-allowed',
+        'reject message/subject',
         'reject rcpt/listed',
       ]),
     );

@@ -268,6 +268,17 @@ class AttemptDto {
   nextAttemptAt?: string;
 }
 
+class HeaderChangeDto {
+  @ApiProperty({ type: String, enum: ['set', 'add', 'remove'] })
+  op!: string;
+
+  @ApiProperty({ type: String, example: 'X-Origin' })
+  name!: string;
+
+  @ApiPropertyOptional({ type: String })
+  value?: string;
+}
+
 class RecipientDto {
   @ApiProperty({ type: String, example: 'rcp_01JD0000000000000000000000' })
   id!: string;
@@ -278,17 +289,35 @@ class RecipientDto {
   @ApiProperty({ type: String, description: 'After rewriting.' })
   address!: string;
 
-  @ApiProperty({ type: String, enum: ['accept', 'reject', 'defer'] })
+  @ApiProperty({ type: String, enum: ['accept', 'reject', 'defer', 'hold', 'discard'] })
   verdict!: string;
 
   @ApiProperty({ type: String, description: 'Rule that decided; empty when none did.' })
   by!: string;
 
-  @ApiProperty({ type: String, description: 'Reply to RCPT TO, as sent.' })
+  @ApiProperty({
+    type: String,
+    description: 'Reply to RCPT TO, or to the content where that refused the recipient; empty for an added recipient.',
+  })
   reply!: string;
 
   @ApiPropertyOptional({ type: String })
   route?: string;
+
+  @ApiPropertyOptional({ type: String, description: 'Review queue, for `hold`.' })
+  queue?: string;
+
+  @ApiPropertyOptional({
+    type: String,
+    description: 'What it would have been answered, had all recipients got the same answer (`mixed-verdicts`).',
+  })
+  insteadOf?: string;
+
+  @ApiPropertyOptional({ type: String, description: 'Rule that added it; the client never named it.' })
+  addedBy?: string;
+
+  @ApiPropertyOptional({ type: [HeaderChangeDto], description: 'Changes to the header of its mail.' })
+  header?: HeaderChangeDto[];
 
   @ApiProperty({ type: 'object', additionalProperties: true, description: 'Facts that only this recipient had.' })
   facts!: Record<string, unknown>;
@@ -305,6 +334,7 @@ class RecipientDto {
       'delivered',
       'failed',
       'expired',
+      'discarded',
       'uncertain',
     ],
   })
@@ -378,4 +408,4 @@ export class TransactionDto {
   events!: EventDto[];
 }
 
-export { AttemptDto, DecisionDto, EnvelopeDto, EventDto, MessageDto, RecipientDto, SessionDto };
+export { HeaderChangeDto, AttemptDto, DecisionDto, EnvelopeDto, EventDto, MessageDto, RecipientDto, SessionDto };
