@@ -171,7 +171,8 @@ describe('the inbound machine', () => {
         const prologue = Buffer.concat([before, Buffer.from('RSET\r\nEHLO x.test\r\nSTARTTLS\r\n')]);
         const upgraded = converse([prologue, 'tls', after], judge, options);
         const at = upgraded.outputs.findIndex(({ kind }) => kind === 'start-tls');
-        fc.pre(at >= 0 && !before.includes('STARTTLS'));
+        // A chunk that was begun before may have swallowed the command.
+        fc.pre(upgraded.session.tls !== undefined && !before.includes('STARTTLS'));
         const fresh = converse([after], judge, { ...options, tls: TLS });
         const afterBanner = fresh.outputs.slice(fresh.outputs.findIndex(({ kind }) => kind === 'reply') + 1);
         expect(withoutIds(upgraded.outputs.slice(at + 1))).toEqual(withoutIds(afterBanner));
