@@ -1,7 +1,8 @@
 import { publicId, traceOf, type AttemptRecord } from '#audit';
 import type { StoredEvent, TransactionStory, TransactionSummary } from '#database';
 import type { Fields } from '../http/fields.js';
-import type { AttemptDto, RecipientDto, SessionDto, TransactionDto, TransactionSummaryDto } from './transaction.dto.js';
+import type { AttemptDto, RecipientDto } from './recipient.dto.js';
+import type { SessionDto, TransactionDto, TransactionSummaryDto } from './transaction.dto.js';
 
 /** What the store tells, in the words of the API: public ids, times as text. */
 export function summaryOf(found: TransactionSummary): TransactionSummaryDto {

@@ -1,6 +1,7 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { IsIn, IsOptional, IsRFC3339, IsString, MaxLength } from 'class-validator';
 import { PageQuery } from '../http/page.dto.js';
+import { RecipientDto } from './recipient.dto.js';
 
 const VERDICTS = ['accepted', 'refused', 'abandoned'] as const;
 const TIME_MESSAGE = { message: '$property must be a time such as `2026-12-31T12:00:00Z`' };
@@ -221,132 +222,6 @@ class DecisionDto {
   facts!: Record<string, unknown>;
 }
 
-class AttemptDto {
-  @ApiProperty({ type: 'integer' })
-  attempt!: number;
-
-  @ApiProperty({ type: String, format: 'date-time' })
-  at!: string;
-
-  @ApiProperty({ type: String, enum: ['delivered', 'deferred', 'failed', 'expired', 'lease-lost', 'uncertain'] })
-  outcome!: string;
-
-  @ApiProperty({ type: String })
-  route!: string;
-
-  @ApiProperty({ type: 'integer', description: "Policy revision of the route's definition." })
-  routeRevision!: number;
-
-  @ApiProperty({ type: String, description: 'Next hop; for files the path of what was written.' })
-  host!: string;
-
-  @ApiPropertyOptional({ type: String })
-  address?: string;
-
-  @ApiPropertyOptional({ type: 'integer' })
-  port?: number;
-
-  @ApiProperty({
-    type: String,
-    description: 'What produced the outcome: connect, banner, ehlo, mail, rcpt, data, content, file, dns, policy.',
-  })
-  stage!: string;
-
-  @ApiProperty({ type: String, description: "The remote's reply, or what happened instead of one." })
-  reply!: string;
-
-  @ApiPropertyOptional({ type: 'integer' })
-  code?: number;
-
-  @ApiPropertyOptional({ type: String })
-  enhanced?: string;
-
-  @ApiProperty({ type: 'integer' })
-  tookMs!: number;
-
-  @ApiPropertyOptional({ type: String, format: 'date-time' })
-  nextAttemptAt?: string;
-}
-
-class HeaderChangeDto {
-  @ApiProperty({ type: String, enum: ['set', 'add', 'remove'] })
-  op!: string;
-
-  @ApiProperty({ type: String, example: 'X-Origin' })
-  name!: string;
-
-  @ApiPropertyOptional({ type: String })
-  value?: string;
-}
-
-class RecipientDto {
-  @ApiProperty({ type: String, example: 'rcp_01JD0000000000000000000000' })
-  id!: string;
-
-  @ApiProperty({ type: String, description: 'As the client gave it.' })
-  original!: string;
-
-  @ApiProperty({ type: String, description: 'After rewriting.' })
-  address!: string;
-
-  @ApiProperty({ type: String, enum: ['accept', 'reject', 'defer', 'hold', 'discard'] })
-  verdict!: string;
-
-  @ApiProperty({ type: String, description: 'Rule that decided; empty when none did.' })
-  by!: string;
-
-  @ApiProperty({
-    type: String,
-    description: 'Reply to RCPT TO, or to the content where that refused the recipient; empty for an added recipient.',
-  })
-  reply!: string;
-
-  @ApiPropertyOptional({ type: String })
-  route?: string;
-
-  @ApiPropertyOptional({ type: String, description: 'Review queue, for `hold`.' })
-  queue?: string;
-
-  @ApiPropertyOptional({
-    type: String,
-    description: 'What it would have been answered, had all recipients got the same answer (`mixed-verdicts`).',
-  })
-  insteadOf?: string;
-
-  @ApiPropertyOptional({ type: String, description: 'Rule that added it; the client never named it.' })
-  addedBy?: string;
-
-  @ApiPropertyOptional({ type: [HeaderChangeDto], description: 'Changes to the header of its mail.' })
-  header?: HeaderChangeDto[];
-
-  @ApiProperty({ type: 'object', additionalProperties: true, description: 'Facts that only this recipient had.' })
-  facts!: Record<string, unknown>;
-
-  @ApiProperty({
-    type: String,
-    enum: [
-      'refused',
-      'queued',
-      'delivering',
-      'deferred',
-      'held',
-      'broken',
-      'delivered',
-      'failed',
-      'expired',
-      'discarded',
-      'uncertain',
-    ],
-  })
-  state!: string;
-
-  @ApiPropertyOptional({ type: String, format: 'date-time' })
-  nextAttemptAt?: string;
-
-  @ApiProperty({ type: [AttemptDto] })
-  attempts!: AttemptDto[];
-}
-
 class EventDto {
   @ApiProperty({ type: String, example: 'evt_01JD0000000000000000000000' })
   id!: string;
@@ -408,4 +283,4 @@ export class TransactionDto {
   events!: EventDto[];
 }
 
-export { HeaderChangeDto, AttemptDto, DecisionDto, EnvelopeDto, EventDto, MessageDto, RecipientDto, SessionDto };
+export { DecisionDto, EnvelopeDto, EventDto, MessageDto, SessionDto };
