@@ -17,6 +17,7 @@ const PACKAGE_OF = {
   python3: 'python3',
   'perl-tls': 'libnet-ssleay-perl',
   'sasl-scram': 'libsasl2-modules',
+  dovecot: 'dovecot-lmtpd',
 } as const;
 
 export type ForeignProgram = keyof typeof PACKAGE_OF;
