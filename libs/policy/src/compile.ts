@@ -49,6 +49,18 @@ export function readPolicy(text: string): ReadPolicyResult {
   return complete && document !== undefined ? { ok: true, document } : { ok: false, findings: findings.list() };
 }
 
+/**
+ * For proofs only: the policy, whatever the analyser says of it, so that the judge can be asked whether it is right.
+ * Undefined when there is no policy to judge by.
+ */
+export function compileUnproven(input: unknown): CompiledPolicy | undefined {
+  const { document } = shapeDocument(input, new Findings());
+  const findings = new Findings();
+  if (document === undefined) return undefined;
+  const policy = compileParts(new CompileContext(document, input, findings, true));
+  return findings.isBlocking() ? undefined : policy;
+}
+
 function build(input: unknown, withTests: boolean): CompileResult {
   const read =
     typeof input === 'string' ? readText(input) : { ok: true as const, value: input, locate: () => undefined };

@@ -11,9 +11,11 @@ import type { CompiledPolicy } from '../compiled.js';
 import type { ClientDocument, ListenerDocument } from '../document.js';
 import { joinPointer, type Findings } from '../findings.js';
 import type { AcceptedDomain, Client, Condition, Members } from '../program.js';
-import type { ListenerDefinition } from '../types.js';
+import type { Facts, ListenerDefinition } from '../types.js';
+import { tableOf } from '../sets/tables.js';
 import { parseNetwork, touchesLocalSpace, isLocalSpace, type Network } from '../values/networks.js';
 import type { FactDefinition } from '../vocabulary.js';
+import { RelayExamples, wouldBe } from './relay-example.js';
 
 export function analyseRelay(context: CompileContext, policy: CompiledPolicy, findings: Findings): void {
   const proof = new RelayProof(context, policy, findings);
@@ -28,12 +30,14 @@ const WIDEST_IPV6 = 1n << 80n;
 
 class RelayProof {
   private readonly waivable: ReadonlyMap<string, ClientDocument>;
+  private readonly examples: RelayExamples;
 
   constructor(
     private readonly context: CompileContext,
     private readonly policy: CompiledPolicy,
     private readonly findings: Findings,
   ) {
+    this.examples = new RelayExamples(policy);
     this.waivable = new Map((context.document.clients ?? []).map((client) => [client.name, client]));
   }
 
@@ -59,23 +63,21 @@ class RelayProof {
     const at = joinPointer(domain.pointer, 'match');
     for (const text of membersTexts(this.context, domain.match)) {
       if (/^\.[^.]+$/.test(text)) {
-        this.openDomain(at, `\`${text}\` accepts mail for a whole top-level domain`, `victim${text}`);
+        this.openDomain(at, `\`${text}\` accepts mail for a whole top-level domain`, entryOf(text));
       }
     }
     for (const slot of domain.match.slots) {
       const list = this.policy.program.lists[slot];
       if (list?.type === 'regex') {
-        this.openDomain(
-          at,
-          `list \`${list.name}\` of type \`regex\` accepts domains that nobody can enumerate`,
-          'any.example',
-        );
+        this.openDomain(at, `list \`${list.name}\` of type \`regex\` accepts domains that nobody can enumerate`, {
+          slots: [slot],
+          literalTexts: [],
+        });
       } else if (list !== undefined && list.inline === undefined && list.within === undefined) {
-        this.openDomain(
-          at,
-          `managed list \`${list.name}\` has no \`within\`, so that any domain can be added to it`,
-          'any.example',
-        );
+        this.openDomain(at, `managed list \`${list.name}\` has no \`within\`, so that any domain can be added to it`, {
+          slots: [slot],
+          literalTexts: [],
+        });
       } else if (list?.within !== undefined) {
         this.boundOf(list.within, at);
       }
@@ -101,20 +103,24 @@ class RelayProof {
   private boundOf(within: string, at: string): void {
     const bound = this.policy.program.lists.find((list) => list.name === within);
     const wide = bound?.entries.find((entry) => /^\.[^.]+$/.test(entry));
-    if (wide !== undefined) this.openDomain(at, `the bound \`${wide}\` is a whole top-level domain`, `victim${wide}`);
+    if (wide !== undefined) this.openDomain(at, `the bound \`${wide}\` is a whole top-level domain`, entryOf(wide));
   }
 
-  private openDomain(pointer: string, what: string, domain: string): void {
-    const listener = this.policy.listeners[0]?.name ?? '';
-    const example = `listener ${listener}, ip 203.0.113.9, sender a@x.example, recipient b@${domain} would be accepted`;
-    this.findings.blocks('R1', pointer, `${what}: ${example}`);
+  private openDomain(pointer: string, what: string, match: Members): void {
+    this.refute('R1', pointer, what, this.examples.ofDomain(match));
+  }
+
+  private refute(code: string, pointer: string, what: string, example: Facts | undefined): void {
+    const message = `${what}${wouldBe(example)}`;
+    if (example === undefined) this.findings.blocks(code, pointer, message);
+    else this.findings.refutes(code, pointer, message, example);
   }
 
   private localAddressTrusted(client: Client, ip: Condition): void {
     const message =
       `client \`${client.name}\` is known by a private, loopback or link-local address, which a container gateway or a ` +
       'proxy gives to everybody, expected a `listener` with `exposure: internal` beside it';
-    this.findings.blocks('C1', ip.pointer, message);
+    this.refute('C1', ip.pointer, message, this.exampleOf(client));
   }
 
   private relayRight(client: Client, ip: Condition | undefined, networks: readonly Network[]): void {
@@ -148,9 +154,8 @@ class RelayProof {
     if (open === undefined) return;
     const message =
       `client \`${client.name}\` may relay, and listener \`${open.name}\` takes its password without TLS, so that whoever ` +
-      `overhears it may too, expected no \`without-tls\`: listener ${open.name}, ip 203.0.113.9, auth ${exampleAccount(signedIn)}, ` +
-      'sender a@x.example, recipient b@y.example could be accepted';
-    this.findings.blocks('R1', signedIn.pointer, message);
+      'overhears it may too, expected no `without-tls`';
+    this.refute('R1', signedIn.pointer, message, this.exampleOf(client));
   }
 
   /** What a client is known by must be asked for on a listener where it may come. */
@@ -180,19 +185,23 @@ class RelayProof {
 
   /** HELO, a listener alone, TLS alone, time, negations: a stranger can have them all. */
   private unidentified(client: Client, ip: Condition | undefined): void {
-    const listener = this.listenersOf(client)[0] ?? this.policy.listeners[0];
     const by = client.match.map((condition) => condition.text).join(', ');
     const message =
       `client \`${client.name}\` may relay but anybody can be it (${by}), expected \`auth\`, a client certificate, or \`ip\` on a listener with ` +
-      `\`exposure: internal\`: listener ${listener?.name ?? ''}, ip 203.0.113.9, sender a@x.example, recipient b@y.example would be accepted`;
-    this.findings.blocks('R1', ip?.pointer ?? joinPointer(client.pointer, 'match'), message);
+      '`exposure: internal`';
+    this.refute('R1', ip?.pointer ?? joinPointer(client.pointer, 'match'), message, this.exampleOf(client));
+  }
+
+  /** Mail that the client relays, where it has the right to. */
+  private exampleOf(client: Client): Facts | undefined {
+    return client.relay === undefined ? undefined : this.examples.ofClient(client.name);
   }
 
   private waivableFinding(client: Client, listener: ListenerDefinition | undefined, message: string): void {
     const own = this.waivable.get(client.name)?.waive;
     const listeners = this.context.document.listeners as Readonly<Record<string, ListenerDocument>>;
     const waive = own ?? (listener === undefined ? undefined : listeners[listener.name]?.waive);
-    if (waive === undefined) this.findings.blocks('R2', client.pointer, message);
+    if (waive === undefined) this.refute('R2', client.pointer, message, this.exampleOf(client));
     else
       this.findings.informs('R2', client.pointer, `${message}; waived by ${waive.by} on ${waive.on}: ${waive.reason}`);
   }
@@ -221,13 +230,13 @@ class RelayProof {
   }
 }
 
+function entryOf(text: string): Members {
+  return { slots: [], literalTexts: [text], literals: tableOf('domain', [text]) };
+}
+
 /** Holds for somebody in particular. */
 function isIdentifying(condition: Condition | undefined): boolean {
   return condition !== undefined && !condition.negated && !condition.none;
-}
-
-function exampleAccount({ set }: Condition): string {
-  return (set.kind === 'members' ? set.members.literalTexts[0] : undefined) ?? 'ann';
 }
 
 /** Whether the fact can have a value there. */
