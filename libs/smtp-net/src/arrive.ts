@@ -2,10 +2,20 @@
  * What comes before a session: the PROXY header of a balancer, then implicit TLS. Nothing is answered before the header.
  */
 import type { Socket } from 'node:net';
-import type { SmtpLimits } from '#smtp-core';
+import type { SmtpLimits, TlsFacts } from '#smtp-core';
 import type { Endpoint, TurnedAway } from './hooks.js';
 import { readProxyHeader } from './proxy-header.js';
 import { detach, attach } from './wire.js';
+
+/** A socket whose client is known and which is ready for SMTP. */
+export interface Arrival {
+  readonly socket: Socket;
+  readonly client: Endpoint;
+  readonly peer: Endpoint;
+  readonly local: Endpoint;
+  /** Implicit TLS. */
+  readonly tls?: TlsFacts;
+}
 
 export type ProxyResult =
   /** `client` is left out when the balancer speaks for itself. */

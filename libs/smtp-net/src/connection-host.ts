@@ -9,6 +9,7 @@ import { usableMechanisms } from './sasl-exchange.js';
 import type { Decoy } from './scram.js';
 import type { ListenerSettings } from './server-options.js';
 import type { Handshakes } from './tls-handshake.js';
+import type { Turns } from './turns.js';
 
 export interface ConnectionHost {
   readonly hostname: string;
@@ -17,6 +18,7 @@ export interface ConnectionHost {
   readonly settings: ListenerSettings;
   readonly handshakes: Handshakes;
   readonly decoy: Decoy;
+  readonly turns: Turns;
   /** Monotonic, coarse: moved by the server's tick. */
   readonly clock: { readonly nowMs: number };
   readonly bug: (error: unknown, session: ServerSession | undefined) => void;

@@ -107,10 +107,15 @@ describe('a session over a socket', () => {
 
   it('throws out a client that speaks before the greeting', async () => {
     const gate = held<{ effect: 'accept' }>();
-    const listener = await serve({ connect: () => gate.promise });
+    let session: ServerSession | undefined;
+    const connect: SmtpServerHooks['connect'] = (which) => {
+      session = which;
+      return gate.promise;
+    };
+    const listener = await serve({ connect });
     const peer = dial(listener);
     peer.write('EHLO client.test\r\n');
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await eventually(() => session?.counters.bytesIn === 18, 'it was heard');
     gate.release({ effect: 'accept' });
     expect(await peer.reply()).toBe('554 5.5.0 You spoke before the greeting');
     await peer.closed();

@@ -20,31 +20,23 @@ import type {
   TlsFacts,
 } from '#smtp-core';
 import { Answerer } from './answerer.js';
+import type { Arrival } from './arrive.js';
 import { sessionOptionsOf } from './connection-host.js';
 import type { ConnectionHost } from './connection-host.js';
 import { Deadlines } from './deadlines.js';
 import type { ContentSink, Endpoint, ServerSession, SessionTraffic, XclientFacts } from './hooks.js';
 import { Outbox } from './outbox.js';
 import type { HandshakeResult } from './tls-handshake.js';
+import type { Resting } from './turns.js';
 import { attach, detach } from './wire.js';
 import type { WireOwner } from './wire.js';
-
-/** A socket whose client is known and which is ready for SMTP. */
-export interface Arrival {
-  readonly socket: Socket;
-  readonly client: Endpoint;
-  readonly peer: Endpoint;
-  readonly local: Endpoint;
-  /** Implicit TLS. */
-  readonly tls?: TlsFacts;
-}
 
 /** Octets waiting for an answer above which reading stops. */
 const MAX_WAITING_BYTES = 65_536;
 /** How long a closed session's socket may take to deliver the last reply. */
 const LINGER_MS = 5_000;
 
-export class Connection implements ServerSession, WireOwner {
+export class Connection implements ServerSession, WireOwner, Resting {
   readonly peer: Endpoint;
   readonly local: Endpoint;
   readonly startedAtMs = Date.now();
@@ -61,6 +53,8 @@ export class Connection implements ServerSession, WireOwner {
   /** A hook, a sink or a handshake is under way. */
   #waiting = false;
   #paused = false;
+  /** Until the next turn. */
+  #resting = false;
   #sink: ContentSink | undefined;
   #bytesIn = 0;
   #destroyAtMs = Number.POSITIVE_INFINITY;
@@ -119,12 +113,13 @@ export class Connection implements ServerSession, WireOwner {
   }
 
   onBytes(bytes: Buffer): void {
+    if (this.#host.turns.isOver()) this.#rest();
     this.#bytesIn += bytes.length;
     this.#receive({ kind: 'bytes', bytes }, bytes.length);
   }
 
   onDrain(): void {
-    this.#regulate();
+    this.#pump(0);
   }
 
   onEnd(): void {
@@ -158,7 +153,13 @@ export class Connection implements ServerSession, WireOwner {
 
   tick(nowMs: number): void {
     if (nowMs >= this.#destroyAtMs) this.#host.handshakes.destroy(this.#socket);
-    else if (this.#deadlines.expired(this.#session, nowMs)) this.#receive({ kind: 'timeout' });
+    else if (this.#deadlines.expired(this.#session, nowMs)) this.#timeOut();
+  }
+
+  // A question that waits for the client to read its replies does not keep the session open.
+  #timeOut(): void {
+    if (this.#session.awaits !== 'answer') this.#receive({ kind: 'timeout' });
+    else this.#receive({ kind: 'close', reply: replyFor('timeout'), reason: 'timeout', when: 'now' });
   }
 
   #receive(input: SessionInput, receivedBytes = 0): void {
@@ -177,14 +178,44 @@ export class Connection implements ServerSession, WireOwner {
     let done = 0;
     while (!this.#waiting && done < this.#queue.length) {
       const output = this.#queue[done];
+      if (output === undefined || (output.kind === 'ask' && this.#mustRest())) break;
       done += 1;
-      if (output !== undefined) this.#carryOut(output);
+      this.#carryOut(output);
     }
     this.#queue.splice(0, done);
     this.#pumping = false;
     this.#outbox.flush();
+    // What the system took at once is told by no `drain`.
+    if (this.#queue.length > 0 && !this.#waiting && !this.#isFull()) this.#rest();
     this.#regulate();
     this.#deadlines.observe(this.#session, this.#host.clock.nowMs, receivedBytes, this.#waiting);
+  }
+
+  /**
+   * Whether no more is begun for now: the client has replies to read, or the other connections wait for their turn.
+   * INVARIANT (bounded): replies pile up by what one question adds to `maxWriteBufferBytes`, not by what one read brings.
+   */
+  #mustRest(): boolean {
+    if (this.#session.awaits === 'nothing' || this.#socket.destroyed) return false;
+    if (this.#isFull()) return true;
+    if (this.#host.turns.isOver()) this.#rest();
+    return this.#resting;
+  }
+
+  /** `drain` is only told by a socket that was filled above its own mark. */
+  #isFull(): boolean {
+    const max = Math.max(this.#host.limits.maxWriteBufferBytes, this.#socket.writableHighWaterMark);
+    return this.#outbox.pendingBytes > max;
+  }
+
+  #rest(): void {
+    if (!this.#resting) this.#host.turns.rest(this);
+    this.#resting = true;
+  }
+
+  goOn(): void {
+    this.#resting = false;
+    this.#pump(0);
   }
 
   #carryOut(output: SessionOutput): void {
@@ -318,6 +349,8 @@ export class Connection implements ServerSession, WireOwner {
   }
 
   #end(reason: CloseReason): void {
+    // A client that reads no replies is not waited for. (Asked before the last reply is added.)
+    const isDeaf = reason === 'timeout' && this.#outbox.waitingBytes > 0;
     this.#outbox.flush();
     this.#settle(
       () => this.#answerer.leave(),
@@ -325,8 +358,7 @@ export class Connection implements ServerSession, WireOwner {
     );
     this.#destroyAtMs = Math.min(this.#destroyAtMs, this.#host.clock.nowMs + LINGER_MS);
     // Reading goes on to the end: closing with unread octets would reset the connection under the last reply.
-    const deaf = reason === 'timeout' && this.#outbox.waitingBytes > this.#host.limits.maxWriteBufferBytes;
-    if (deaf) this.#socket.destroy();
+    if (isDeaf) this.#socket.destroy();
     else this.#socket.end();
     this.#tell(() => this.#host.hooks.sessionEnded?.(this, reason));
   }
@@ -349,10 +381,18 @@ export class Connection implements ServerSession, WireOwner {
     const { maxWriteBufferBytes } = this.#host.limits;
     const sinkIsBusy = this.#waiting && this.#session.awaits !== 'answer';
     const pause =
-      sinkIsBusy || this.#session.heldBytes > MAX_WAITING_BYTES || this.#outbox.waitingBytes > maxWriteBufferBytes;
+      this.#resting ||
+      sinkIsBusy ||
+      this.#session.heldBytes > MAX_WAITING_BYTES ||
+      this.#outbox.waitingBytes > maxWriteBufferBytes;
     if (pause === this.#paused) return;
     this.#paused = pause;
-    if (pause) this.#socket.pause();
-    else this.#socket.resume();
+    if (pause) {
+      this.#socket.pause();
+      return;
+    }
+    this.#socket.resume();
+    // What has been read already is worked off now, in the turn that was given for it.
+    this.#socket.read();
   }
 }

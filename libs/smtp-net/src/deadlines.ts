@@ -48,7 +48,7 @@ export class Deadlines {
   }
 
   expired(session: SmtpServerSession, nowMs: number): boolean {
-    if (this.#busySinceMs >= 0 || session.awaits === 'answer') return false;
+    if (this.#busySinceMs >= 0) return false;
     if (nowMs - this.#sinceMs > session.timeoutMs) return true;
     if (this.#lineSinceMs >= 0 && nowMs - this.#lineSinceMs > this.#limits.lineTimeoutMs) return true;
     if (this.#contentSinceMs >= 0 && this.#tooSlow(nowMs - this.#contentSinceMs)) return true;

@@ -9,15 +9,16 @@ import type { AddressInfo, Server, Socket } from 'node:net';
 import { DEFAULT_LIMITS, encodeReply, replyFor } from '#smtp-core';
 import type { SmtpLimits } from '#smtp-core';
 import { takeProxyHeader } from './arrive.js';
+import type { Arrival } from './arrive.js';
 import type { Caps, Place } from './caps.js';
 import { plainAddress } from './client-address.js';
 import { Connection } from './connection.js';
-import type { Arrival } from './connection.js';
 import type { ConnectionHost } from './connection-host.js';
 import type { Endpoint, ServerSession, SmtpServerHooks, TurnedAway } from './hooks.js';
 import type { Decoy } from './scram.js';
 import type { ListenerSettings, ListenOptions, SmtpListener } from './server-options.js';
 import type { Handshakes } from './tls-handshake.js';
+import type { Turns } from './turns.js';
 
 /** How exact deadlines are, in milliseconds. */
 const TICK_MS = 1_000;
@@ -31,6 +32,7 @@ export interface ServerCore {
   readonly decoy: Decoy;
   readonly caps: Caps;
   readonly handshakes: Handshakes;
+  readonly turns: Turns;
   /** Changed by `setLimits`. */
   limits: Partial<SmtpLimits>;
   readonly bug: (error: unknown, session: ServerSession | undefined) => void;
@@ -83,12 +85,13 @@ export class Listener implements SmtpListener {
   }
 
   #newHost(): ConnectionHost {
-    const { hostname, hooks, decoy, handshakes, limits, bug } = this.#core;
+    const { hostname, hooks, decoy, handshakes, turns, limits, bug } = this.#core;
     return {
       hostname,
       hooks,
       decoy,
       handshakes,
+      turns,
       bug,
       settings: this.#settings,
       limits: { ...DEFAULT_LIMITS, ...limits, ...this.#settings.limits },

@@ -29,6 +29,11 @@ export class Outbox {
     return this.#socket.writableLength;
   }
 
+  /** With those that are still gathered here. */
+  get pendingBytes(): number {
+    return this.#unsent.length + this.#socket.writableLength;
+  }
+
   add(reply: Reply): void {
     this.#unsent += encodeReply(reply);
   }

@@ -45,11 +45,11 @@ describe('deadlines', () => {
 
   it('our own slowness is not the client’s', async () => {
     const gate = held<{ effect: 'accept' }>();
-    const listener = await serve({ message: () => gate.promise }, { commandTimeoutMs: 60, contentTimeoutMs: 60 });
+    const listener = await serve({ message: () => gate.promise }, { commandTimeoutMs: 600, contentTimeoutMs: 600 });
     const peer = dial(listener);
     await peer.begin('data');
     peer.write('text\r\n.\r\n');
-    await new Promise((resolve) => setTimeout(resolve, 250));
+    await new Promise((resolve) => setTimeout(resolve, 900));
     gate.release({ effect: 'accept' });
     expect(await peer.reply()).toBe('250 2.0.0 Accepted');
   });

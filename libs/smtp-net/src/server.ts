@@ -7,6 +7,7 @@ import { Listener } from './listener.js';
 import type { ServerCore } from './listener.js';
 import type { ListenOptions, SmtpListener, SmtpServer, SmtpServerOptions } from './server-options.js';
 import { Handshakes } from './tls-handshake.js';
+import { Turns } from './turns.js';
 
 /** What servers make of a password for SCRAM when nobody says otherwise. RFC 7677 s4. */
 const SCRAM_ITERATIONS = 4096;
@@ -28,6 +29,7 @@ export function createSmtpServer(options: SmtpServerOptions): SmtpServer {
     bug,
     decoy: { secret, iterations, saltBytes },
     caps: new Caps(),
+    turns: new Turns(),
     handshakes: new Handshakes((error) => {
       bug(error, undefined);
     }),

@@ -112,14 +112,20 @@ class Handshake {
       const end = (result: HandshakeResult): void => {
         clearTimeout(deadline);
         socket.off('close', onClose);
+        socket.off('readable', onReadable);
         resolve(result);
       };
       const onClose = (): void => {
         end(FAILED);
       };
+      // Nothing to read here but the end: the client has gone, and would hold its place until the deadline.
+      const onReadable = (): void => {
+        if (socket.readableLength === 0) socket.destroy();
+      };
       // An error destroys the socket by itself; without a listener it would end the process.
       socket.on('error', () => undefined);
       socket.on('close', onClose);
+      socket.on('readable', onReadable);
       socket.once('secure', () => {
         const tls = tlsFactsOf(socket, isChainVerified(socket));
         if (tls === undefined) socket.destroy();
