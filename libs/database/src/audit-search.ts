@@ -90,7 +90,7 @@ export class AuditSearch {
     const events = rows.map(storedEvent);
     return {
       ...summaryOf(introduction, stories),
-      attempts: events.filter((event) => event.kind.startsWith('delivery.') || event.kind.startsWith('bounce.')),
+      attempts: events.filter((event) => /^(?:delivery|bounce|notice)\./.test(event.kind)),
       events,
       ...(await probableDuplicates(this.#plain, introduction)),
       ...(session === undefined ? {} : { session }),

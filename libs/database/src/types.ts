@@ -80,7 +80,7 @@ export type StoredEvent = AuditEvent & { readonly at: Date };
 
 /** Everything known about one transaction, in the order it happened. */
 export interface TransactionStory extends TransactionSummary, ProbableDuplicates {
-  /** `delivery.*` and `bounce.*` events of this transaction. */
+  /** `delivery.*`, `bounce.*` and `notice.*` events of this transaction. */
   readonly attempts: readonly StoredEvent[];
   /** `session.ended` of the session it came in; absent while the session lasts. */
   readonly session?: StoredEvent;
