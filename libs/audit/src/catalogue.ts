@@ -24,6 +24,8 @@ const TRANSACTION: FieldsOf<DataOf<'transaction.accepted'>> = {
   message: 'size, SHA-256 digest, Message-ID, From and Subject of the content, once it was received',
   recipients:
     'each with id, address as given and after rewriting, verdict, deciding rule, reply, route and its own facts',
+  refusedCommands:
+    'commands that were refused before the policy was asked (syntax, too many recipients), with their replies',
   reply: 'last reply as sent; absent when the client left before',
   by: 'rule that decided the whole transaction, empty when none did',
   reason: 'why it ended without acceptance',
@@ -78,7 +80,9 @@ const EVENTS: Catalogue = {
       transactions: 'transactions begun',
       bytesIn: 'octets received',
       bytesOut: 'octets sent',
-      refusals: 'MAIL and RCPT commands that the policy refused',
+      refusals: 'MAIL and RCPT commands that were refused',
+      refusedCommands:
+        'those outside of transactions that were refused before the policy was asked, with their replies',
       peer: 'address of the balancer or front end that spoke for the client',
       tls: 'version, cipher, name asked for and fingerprint of the client’s certificate',
       auth: 'account that had signed in, and how',

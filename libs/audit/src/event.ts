@@ -68,6 +68,13 @@ export interface RecordedMailParameters {
   readonly authParam?: string;
 }
 
+/** A MAIL or RCPT that was refused before the policy was asked. */
+export interface RecordedRefusal {
+  /** As it was sent, at most 512 characters. */
+  readonly command: string;
+  readonly reply: string;
+}
+
 /** TLS of one session. */
 export interface RecordedTls {
   readonly version: string;
@@ -101,6 +108,8 @@ export interface TransactionRecord {
     readonly subject?: string;
   };
   readonly recipients: readonly RecordedRecipient[];
+  /** Commands inside the transaction that never came to be judged (syntax, too many recipients), the first 50. */
+  readonly refusedCommands?: readonly RecordedRefusal[];
   /** Last reply of the transaction as sent; absent when the client left before one was due. */
   readonly reply?: string;
   /** Rule that decided the whole transaction, '' when none did. */
@@ -199,6 +208,8 @@ export type AuditEvent = EventBase &
           bytesOut: number;
           /** MAIL and RCPT commands that the policy refused. */
           refusals?: number;
+          /** MAIL outside of a transaction, refused for its syntax or size: the first 50. */
+          refusedCommands?: readonly RecordedRefusal[];
           /** Address of the balancer or front end that spoke for the client. */
           peer?: string;
           tls?: RecordedTls;

@@ -15,6 +15,7 @@ export type {
   RecordedFacts,
   RecordedMailParameters,
   RecordedRecipient,
+  RecordedRefusal,
   RecordedSnapshot,
   RecordedTls,
   ReviewAction,

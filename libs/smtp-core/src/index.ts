@@ -47,6 +47,7 @@ export type {
   Question,
   QuestionId,
   RcptParams,
+  RefusedCommand,
   SessionCounters,
   SessionInput,
   SessionOptions,

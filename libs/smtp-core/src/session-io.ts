@@ -122,8 +122,16 @@ export type SessionInput =
   /** `now`: reply and close. `idle`: as soon as no transaction is open. */
   | { readonly kind: 'close'; readonly reply: Reply; readonly reason: CloseReason; readonly when: 'now' | 'idle' };
 
+/** A command of a transaction that this machine refused by itself: its syntax, its place, a limit. */
+export interface RefusedCommand {
+  readonly verb: 'MAIL' | 'RCPT';
+  /** As it was sent, one character per octet, without CR LF. Hostile text. */
+  readonly line: string;
+}
+
 export type SessionOutput =
-  | { readonly kind: 'reply'; readonly reply: Reply }
+  /** `refused`: the command it refuses, when nobody was asked about it. */
+  | { readonly kind: 'reply'; readonly reply: Reply; readonly refused?: RefusedCommand }
   | { readonly kind: 'ask'; readonly id: QuestionId; readonly question: Question }
   /** Unstuffed octets, CRLF kept; valid until the bytes they came in are reused. */
   | { readonly kind: 'content'; readonly bytes: Uint8Array }

@@ -6,7 +6,7 @@
 import { replyFor } from './reply-catalogue.js';
 import type { ReplyKey } from './reply-catalogue.js';
 import type { Reply } from './reply.js';
-import type { CloseReason, Question, QuestionId, SessionOutput, TransactionEnd } from './session-io.js';
+import type { CloseReason, Question, QuestionId, RefusedCommand, SessionOutput, TransactionEnd } from './session-io.js';
 import { NO_FAULTS, endFor } from './session-rules.js';
 import type { SessionState } from './session-state.js';
 
@@ -17,6 +17,8 @@ export class SessionVoice {
   // Nothing is read before the greeting.
   #question: Question | undefined = { kind: 'connect' };
   #closed = false;
+  /** The command that is being read, for whoever keeps record of refusals. */
+  refusing: RefusedCommand | undefined;
 
   constructor(state: SessionState) {
     this.#state = state;
@@ -52,8 +54,8 @@ export class SessionVoice {
     return question;
   }
 
-  reply(reply: Reply): void {
-    this.#outputs.push({ kind: 'reply', reply });
+  reply(reply: Reply, refused?: RefusedCommand): void {
+    this.#outputs.push(refused === undefined ? { kind: 'reply', reply } : { kind: 'reply', reply, refused });
   }
 
   content(bytes: Uint8Array): void {
@@ -67,13 +69,13 @@ export class SessionVoice {
   /** The client's mistake: told, counted, and one too many ends the session. */
   fail(key: ReplyKey): void {
     if (!NO_FAULTS.has(key)) this.#state.tally.errors += 1;
-    this.replyUnlessTooMany(replyFor(key));
+    this.replyUnlessTooMany(replyFor(key), this.refusing);
   }
 
   /** The reply, or the end of the session when errors were too many. */
-  replyUnlessTooMany(reply: Reply): void {
+  replyUnlessTooMany(reply: Reply, refused?: RefusedCommand): void {
     if (this.#state.tally.tooManyErrors) this.close('too-many-errors', replyFor('too-many-errors'));
-    else this.reply(reply);
+    else this.reply(reply, refused);
   }
 
   /** A mistake after which the octets cannot be trusted to mean what they seem to. */

@@ -225,9 +225,18 @@ export class SmtpServerSession {
 
   #receiveLine(event: LineEvent, moreWaits: boolean): void {
     this.#state.tally.commands += 1;
-    if (event.kind === 'line') this.#receiveCommand(parseCommand(event.text, grammarOf(this.#state)), moreWaits);
+    this.#voice.refusing = undefined;
+    if (event.kind === 'line') this.#receiveText(event.text, moreWaits);
     else if (event.kind === 'too-long') this.#voice.fail('line-too-long');
     else this.#voice.violate('bad-line-end');
+  }
+
+  #receiveText(line: string, moreWaits: boolean): void {
+    const parsed = parseCommand(line, grammarOf(this.#state));
+    const verb = parsed.ok ? parsed.command.verb : parsed.fault.verb;
+    if (verb === 'MAIL' || verb === 'RCPT') this.#voice.refusing = { verb, line };
+    this.#receiveCommand(parsed, moreWaits);
+    this.#voice.refusing = undefined;
   }
 
   #receiveCommand(parsed: CommandResult, moreWaits: boolean): void {

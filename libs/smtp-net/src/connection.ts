@@ -14,6 +14,7 @@ import type {
   CloseReason,
   Question,
   QuestionId,
+  RefusedCommand,
   Reply,
   SessionInput,
   SessionOutput,
@@ -222,6 +223,7 @@ export class Connection implements ServerSession, WireOwner, Resting {
     switch (output.kind) {
       case 'reply':
         this.#outbox.add(output.reply);
+        if (output.refused !== undefined) this.#tellRefused(output.refused, output.reply);
         return;
       case 'ask':
         this.#ask(output);
@@ -337,6 +339,10 @@ export class Connection implements ServerSession, WireOwner, Resting {
   #resume(): void {
     this.#waiting = false;
     this.#pump(0);
+  }
+
+  #tellRefused(command: RefusedCommand, reply: Reply): void {
+    this.#tell(() => this.#host.hooks.commandRefused?.(this, command, reply));
   }
 
   #endTransaction({ why, reply }: Extract<SessionOutput, { kind: 'transaction-ended' }>): void {

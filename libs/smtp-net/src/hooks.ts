@@ -10,6 +10,7 @@ import type {
   ForwardPath,
   MailParams,
   RcptParams,
+  RefusedCommand,
   Reply,
   ReversePath,
   TlsFacts,
@@ -140,6 +141,8 @@ export interface SmtpServerHooks {
   scramCredentials?(session: ServerSession, username: string): MaybePromise<ScramCredentials | AuthRefusal | undefined>;
   /** Told of every exchange that gave a name. The client hears of the outcome when this has settled. */
   authenticated?(session: ServerSession, outcome: AuthOutcome): MaybePromise<void>;
+  /** Told of every MAIL and RCPT that was refused before a hook was asked: its syntax, its place, a limit. */
+  commandRefused?(session: ServerSession, command: RefusedCommand, reply: Reply): void;
   /** A transaction ended that `message` was never asked about (or whose `message` threw). */
   transactionEnded?(session: ServerSession, why: TransactionEnd, reply?: Reply): void;
   /** Always the last call of a session. */

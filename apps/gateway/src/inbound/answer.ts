@@ -4,7 +4,16 @@
  * It decides nothing itself: what a policy can say, the policy says; what remains
  * (no policy loaded, database away, no room, a loop) is refused temporarily, except the loop.
  */
-import type { Answer, ForwardPath, MailParams, RcptParams, Reply, ReversePath, TransactionEnd } from '#smtp-core';
+import type {
+  Answer,
+  ForwardPath,
+  MailParams,
+  RcptParams,
+  RefusedCommand,
+  Reply,
+  ReversePath,
+  TransactionEnd,
+} from '#smtp-core';
 import type {
   AuthOutcome,
   AuthRefusal,
@@ -74,6 +83,10 @@ export class InboundAnswers implements SmtpServerHooks {
 
   message(session: ServerSession): Promise<Answer> {
     return this.#content.message(session);
+  }
+
+  commandRefused(session: ServerSession, command: RefusedCommand, reply: Reply): void {
+    this.#envelope.notAsked(session, command, reply);
   }
 
   transactionEnded(session: ServerSession, why: TransactionEnd, reply?: Reply): void {

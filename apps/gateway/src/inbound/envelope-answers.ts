@@ -9,6 +9,7 @@ import type {
   ForwardPath,
   MailParams,
   RcptParams,
+  RefusedCommand,
   Reply,
   ReversePath,
   TransactionEnd as EndReason,
@@ -17,7 +18,7 @@ import type { MaybePromise, ServerSession } from '#smtp-net';
 import type { LivePolicy } from '../policy/policy-holder.js';
 import type { AnswerDependencies } from './answer-dependencies.js';
 import { stateOf, transactionOf, type InboundTransaction } from './inbound-session.js';
-import { noRoom, notNow, refusal, replyText } from './replies.js';
+import { noRoom, notNow, refusal, replyText, tooManyRefused } from './replies.js';
 import { sessionFacts } from './session-facts.js';
 import { decidingRule, transactionEvents, type TransactionEnd } from './transaction-record.js';
 
@@ -74,6 +75,7 @@ export class EnvelopeAnswers {
       recipients: [],
       decisions: [],
       classes: undefined,
+      refusedCommands: [],
       accepted: [],
       content: undefined,
       scanner: undefined,
@@ -97,6 +99,9 @@ export class EnvelopeAnswers {
 
   rcpt(session: ServerSession, forwardPath: ForwardPath, parameters: RcptParams): Answer {
     const transaction = transactionOf(session);
+    if (transaction.recipients.length - transaction.accepted.length >= MAX_REFUSED_RECIPIENTS) {
+      return { effect: 'refuse', reply: tooManyRefused(transaction.trace), close: true };
+    }
     const recipient = forwardPath.kind === 'postmaster' ? 'postmaster' : printMailbox(forwardPath.mailbox);
     const own: Facts = { recipient, recipients: transaction.recipients.length + 1 };
     const decision = decideRecipient(transaction, own);
@@ -107,6 +112,16 @@ export class EnvelopeAnswers {
     if (refused === undefined) transaction.accepted.push(forwardPath);
     else stateOf(session).refusals += 1;
     return refused === undefined ? { effect: 'accept', reply } : { effect: 'refuse', reply: refused };
+  }
+
+  /** Refused before it could be judged: it belongs to the transaction that is open, or else to the session. */
+  notAsked(session: ServerSession, { line }: RefusedCommand, reply: Reply): void {
+    const inbound = stateOf(session);
+    inbound.refusals += 1;
+    const { refusedCommands } = inbound.transaction ?? inbound;
+    if (refusedCommands.length >= MAX_RECORDED_REFUSALS) return;
+    const command = Buffer.from(line.slice(0, MAX_RECORDED_LINE), 'latin1').toString('utf8');
+    refusedCommands.push({ command, reply: replyText(reply) });
   }
 
   ended(session: ServerSession, why: EndReason, reply?: Reply): void {
@@ -121,6 +136,10 @@ export class EnvelopeAnswers {
   }
 }
 
+const MAX_RECORDED_REFUSALS = 50;
+const MAX_RECORDED_LINE = 512;
+/** Of one transaction: every refused recipient is on record, so there has to be an end. Whoever gets here tries names. */
+const MAX_REFUSED_RECIPIENTS = 1000;
 const HAS_MX = 'sender.has-mx';
 
 interface BegunTransaction {

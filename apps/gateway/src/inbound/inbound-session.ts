@@ -1,7 +1,7 @@
 /** What the gateway remembers of one SMTP session, in the slot that the session keeps for it. */
 import type { StructureScanner } from '#mime';
 import type { ClassKeeper, Decision, Facts, RecipientDecision } from '#policy';
-import type { RecordedRecipient } from '#audit';
+import type { RecordedRecipient, RecordedRefusal } from '#audit';
 import type { ForwardPath, MailParams } from '#smtp-core';
 import type { ServerSession } from '#smtp-net';
 import type { LivePolicy } from '../policy/policy-holder.js';
@@ -30,6 +30,8 @@ export interface InboundSession {
   authRefusal: string | undefined;
   /** Commands of a transaction that were refused, by the policy or before it was asked. */
   refusals: number;
+  /** Of those outside of transactions, the first ones as they were sent. */
+  readonly refusedCommands: RecordedRefusal[];
 }
 
 export interface InboundTransaction {
@@ -50,6 +52,8 @@ export interface InboundTransaction {
   readonly decisions: RecipientDecision[];
   /** Which class of recipients is served, where the policy keeps classes apart. */
   classes: ClassKeeper | undefined;
+  /** Commands that never came to be judged, the first ones as they were sent. */
+  readonly refusedCommands: RecordedRefusal[];
   /** Forward paths that got 250, as given. */
   readonly accepted: ForwardPath[];
   content: ContentBuffer | undefined;

@@ -16,6 +16,10 @@ export function noRoom(trace: string): Reply {
   return { code: 452, enhanced: '4.3.1', lines: [`Insufficient system storage, try again later [${trace}]`] };
 }
 
+export function tooManyRefused(trace: string): Reply {
+  return { code: 421, enhanced: '4.7.0', lines: [`Too many refused recipients [${trace}]`] };
+}
+
 export function routingLoop(trace: string): Reply {
   return { code: 554, enhanced: '5.4.6', lines: [`Too many hops, this message seems to loop [${trace}]`] };
 }

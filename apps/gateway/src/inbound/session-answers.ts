@@ -76,6 +76,7 @@ export class SessionAnswers {
       scramUnderWay: false,
       authRefusal: undefined,
       refusals: before?.refusals ?? 0,
+      refusedCommands: before?.refusedCommands ?? [],
     };
     session.state = inbound;
     return inbound;
@@ -109,6 +110,7 @@ export class SessionAnswers {
           endReason: reason,
           ...session.counters,
           refusals: inbound.refusals,
+          ...(inbound.refusedCommands.length > 0 && { refusedCommands: inbound.refusedCommands }),
           ...(session.peer.address !== session.client.address && { peer: session.peer.address }),
           ...(session.tls !== undefined && { tls: recordedTls(session.tls) }),
           ...(session.auth !== undefined && { auth: session.auth }),

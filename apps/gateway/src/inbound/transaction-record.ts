@@ -51,6 +51,7 @@ export function transactionEvents(
     parameters: transaction.parameters,
     recipients,
     by: end.by,
+    ...(transaction.refusedCommands.length > 0 && { refusedCommands: transaction.refusedCommands }),
     ...(end.message !== undefined && { message: end.message }),
     ...(end.reply !== undefined && { reply: end.reply }),
     ...(end.reason !== undefined && { reason: end.reason }),
