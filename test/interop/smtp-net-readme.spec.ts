@@ -7,10 +7,12 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { CertificateAuthority } from '../support/certificates.js';
 import { DnsServer } from '../support/dns-server.js';
 import { ForeignMx } from '../support/foreign-mx.js';
 import { runProgram } from '../support/run-program.js';
 import { PROJECT } from '../support/running-postern.js';
+import { nodeMailer } from '../support/secure-senders.js';
 import { sendByNodemailer } from '../support/senders.js';
 import { HopelessError, waitFor } from '../support/wait.js';
 import { Workspace } from '../support/workspace.js';
@@ -34,10 +36,11 @@ beforeAll(async () => {
 afterAll(() => workspace.close());
 
 /** A block with the words replaced, each of which must be there. */
-function block(beginsWith: string, words: Readonly<Record<string, string>>): string {
-  const found = BLOCKS.find((code) => code.includes(beginsWith));
-  if (found === undefined) throw new Error(`no block holds \`${beginsWith}\``);
-  return Object.entries({ "'#smtp-net'": `'${LIBRARY}'`, ...words }).reduce((code, [word, instead]) => {
+function block(holds: string, words: Readonly<Record<string, string>>): string {
+  const found = BLOCKS.find((code) => code.includes(holds));
+  if (found === undefined) throw new Error(`no block holds \`${holds}\``);
+  const library = found.includes("'#smtp-net'") ? { "'#smtp-net'": `'${LIBRARY}'` } : {};
+  return Object.entries({ ...library, ...words }).reduce((code, [word, instead]) => {
     if (!code.includes(word)) throw new Error(`\`${word}\` is not in the block`);
     return code.replace(word, instead);
   }, found);
@@ -133,5 +136,56 @@ describe('the other examples', () => {
       CONTENT.toString(),
       'Subject: hello\r\n\r\nHello.\r\n',
     ]);
+  });
+
+  test('TLS and AUTH: who has signed in may send anywhere', async () => {
+    const authority = await CertificateAuthority.create();
+    const { certificate, key } = await authority.issue({ names: ['localhost'] });
+    writeFileSync(workspace.path('certificate.pem'), certificate);
+    writeFileSync(workspace.path('key.pem'), key);
+    writeFileSync(workspace.path('authority.pem'), authority.certificate);
+    const settings = block('createServerContext', {
+      'certificate.pem': workspace.path('certificate.pem'),
+      'key.pem': workspace.path('key.pem'),
+      'port: 587': 'port: 0',
+      'port: 465': 'port: 0',
+    });
+    const code = [
+      `import { createSmtpServer } from '${LIBRARY}';`,
+      block('const refuse = ', {}),
+      block('const rcpt = ', {}),
+      block('const authenticate = ', {}),
+      settings,
+      'const hooks = { rcpt, authenticate, scramCredentials, mail: ({ auth, tls }) => (console.log(auth, tls), accept) };',
+      "const server = createSmtpServer({ hostname: 'localhost', hooks });",
+      'const first = await server.listen(submission);',
+      'const second = await server.listen(submissions);',
+      'console.log(`listening on port ${first.port} and ${second.port}`);',
+    ].join('\n');
+    const { port, said } = await listening('secure', code);
+    const implicitPort = Number(/ and (\d+)/.exec(said())?.[1]);
+    const mail = { sender: 'ann@client.test', recipient: 'bob@dest.test', content: CONTENT };
+    const secure = { ...mail, authority: workspace.path('authority.pem') };
+    const auth = { mechanism: 'PLAIN', username: 'ann', password: 'secret' };
+    await nodeMailer({ ...secure, port, tls: 'starttls', auth });
+    await nodeMailer({ ...secure, port: implicitPort, tls: 'implicit', auth: { ...auth, mechanism: 'LOGIN' } });
+    await expect(nodeMailer({ ...secure, port, tls: 'starttls' })).rejects.toThrow('530 5.7.0');
+    const wrong = { ...auth, password: 'wrong' };
+    await expect(nodeMailer({ ...secure, port, tls: 'starttls', auth: wrong })).rejects.toThrow('535 5.7.8');
+    const program = [
+      `import { connectSmtp, tlsContext } from '${LIBRARY}';`,
+      "import { readFileSync } from 'node:fs';",
+      `const context = tlsContext({ authorities: readFileSync('${workspace.path('authority.pem')}', 'utf8') });`,
+      `const where = { host: 'localhost', address: '127.0.0.1', port: ${String(port)}, heloName: 'client.test' };`,
+      "const tls = { mode: 'starttls', require: 'verified', serverName: 'localhost', context };",
+      "const auth = { username: 'ann', password: 'secret', mechanisms: ['SCRAM-SHA-256'] };",
+      'const connection = await connectSmtp({ ...where, tls, auth });',
+      'console.log(connection.tls.version);',
+      'await connection.quit();',
+    ].join('\n');
+    const client = workspace.path('secure-client.mjs');
+    writeFileSync(client, program);
+    expect(await runProgram(process.execPath, [client])).toMatchObject({ code: 0, stdout: 'TLSv1.3\n' });
+    expect(said()).toContain("mechanism: 'PLAIN'");
   });
 });

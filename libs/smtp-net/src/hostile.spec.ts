@@ -199,6 +199,22 @@ describe('limits', () => {
     await peer.closed();
   });
 
+  it('a client that reads late is told everything, in order', async () => {
+    const { listener } = await watched({ limits: { maxRecipients: 1_000_000 } });
+    const peer = dial(listener);
+    await peer.begin('rcpt');
+    peer.socket.pause();
+    peer.write(Array.from({ length: 20_000 }, (_, at) => `RCPT TO:<${'x'.repeat(at % 3)}u@mx.test>\r\n`).join(''));
+    peer.write('RCPT TO:<>\r\nQUIT\r\n');
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    peer.socket.resume();
+    for (let at = 0; at < 20_000; at += 1) expect(await peer.reply()).toBe('250 2.1.5 Recipient OK');
+    expect([await peer.reply(), await peer.reply()]).toEqual([
+      '501 5.1.3 Bad recipient address syntax',
+      '221 2.0.0 Goodbye',
+    ]);
+  });
+
   it('nothing is kept of a line without end', async () => {
     const { listener } = await watched();
     const peer = dial(listener);
