@@ -1,5 +1,22 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 
+export class AttemptTlsDto {
+  @ApiPropertyOptional({ type: String, example: 'TLSv1.3', description: 'Absent: the session was not encrypted.' })
+  version?: string;
+
+  @ApiPropertyOptional({ type: String })
+  cipher?: string;
+
+  @ApiProperty({ type: Boolean, description: 'The certificate is valid for the host.' })
+  verified!: boolean;
+
+  @ApiPropertyOptional({ type: String, description: "SHA-256 of the next hop's certificate." })
+  fingerprint?: string;
+
+  @ApiPropertyOptional({ type: String, description: 'Why it is not encrypted, or not verified.' })
+  why?: string;
+}
+
 export class AttemptDto {
   @ApiProperty({ type: 'integer' })
   attempt!: number;
@@ -27,7 +44,8 @@ export class AttemptDto {
 
   @ApiProperty({
     type: String,
-    description: 'What produced the outcome: connect, banner, ehlo, mail, rcpt, data, content, file, dns, policy.',
+    description:
+      'What produced the outcome: connect, banner, ehlo, tls, auth, mail, rcpt, data, content, file, dns, policy.',
   })
   stage!: string;
 
@@ -39,6 +57,9 @@ export class AttemptDto {
 
   @ApiPropertyOptional({ type: String })
   enhanced?: string;
+
+  @ApiPropertyOptional({ type: AttemptTlsDto, description: 'Where the route asks for TLS: what came of it.' })
+  tls?: AttemptTlsDto;
 
   @ApiProperty({ type: 'integer' })
   tookMs!: number;

@@ -36,6 +36,7 @@ interface AttemptRow {
   readonly address?: string;
   readonly port?: number;
   readonly reply?: string;
+  readonly tls?: { readonly version?: string; readonly verified: boolean; readonly why?: string };
 }
 
 interface RecipientStory {
@@ -223,5 +224,11 @@ function recipientLines(recipient: RecipientStory): readonly string[] {
 
 function hop(attempt: AttemptRow): string {
   const where = attempt.address === undefined ? '' : ` [${cell(attempt.address)}]:${attempt.port ?? '?'}`;
-  return `${cell(attempt.host)}${where}`;
+  return `${cell(attempt.host)}${where}${secured(attempt)}`;
+}
+
+function secured({ tls }: AttemptRow): string {
+  if (tls === undefined) return '';
+  const proven = tls.verified ? 'verified' : `not verified: ${cell(tls.why)}`;
+  return tls.version === undefined ? ` (plaintext: ${cell(tls.why)})` : ` (${cell(tls.version)}, ${proven})`;
 }
