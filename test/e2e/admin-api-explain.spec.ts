@@ -99,6 +99,19 @@ async function refusedLeaver(): Promise<string> {
 }
 
 describe('explaining', () => {
+  test('says since when the rule reads so, and what would have led to another decision', async () => {
+    await api.publish(POLICY.replace('policy: main', 'policy: main\ndescription: the rules stay as they are'));
+    const { body } = await explain(await refusedLeaver());
+    const [leaver, other] = (body as { recipients: { introduced?: object; wouldChangeIf: readonly string[] }[] })
+      .recipients;
+    expect(leaver?.introduced).toMatchObject({ revision, author: expect.any(String) });
+    expect(leaver?.wouldChangeIf).toEqual([
+      '`recipient: leavers` did not hold: no rule would object: accept, route capture',
+    ]);
+    expect(other).toMatchObject({ wouldChangeIf: [] });
+    expect(other).not.toHaveProperty('introduced');
+  });
+
   test('tells steps, facts, lists and entries, and the same in English', async () => {
     const id = await refusedLeaver();
     const { status, body } = await explain(id);

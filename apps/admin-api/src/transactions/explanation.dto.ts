@@ -118,6 +118,20 @@ class ExplainedAddressDto {
   final!: string;
 }
 
+class IntroducedDto {
+  @ApiProperty({ type: 'integer' })
+  revision!: number;
+
+  @ApiProperty({ type: String })
+  author!: string;
+
+  @ApiProperty({ type: String, format: 'date-time' })
+  at!: string;
+
+  @ApiPropertyOptional({ type: String })
+  reason?: string;
+}
+
 class AddedRecipientDto {
   @ApiProperty({ type: String })
   address!: string;
@@ -153,6 +167,9 @@ class ExplainedRecipientDto {
 
   @ApiProperty({ type: [String], description: 'What would have led to another decision, and to which.' })
   wouldChangeIf!: string[];
+
+  @ApiPropertyOptional({ type: IntroducedDto, description: 'Since when the rule that decided reads as it does.' })
+  introduced?: IntroducedDto;
 
   @ApiProperty({ type: [StepDto], description: 'From RCPT TO on; those before are under `mail`.' })
   steps!: StepDto[];
@@ -210,6 +227,7 @@ export {
   DifferenceDto,
   ExplainedAddressDto,
   ExplainedRecipientDto,
+  IntroducedDto,
   JudgedByDto,
   SharedDecisionDto,
   StepDto,

@@ -9,6 +9,7 @@ import type {
   JudgedByDto,
   StepDto,
 } from './explanation.dto.js';
+import type { Introduced } from './rule-history.js';
 
 export interface Recomputed {
   /** UUID of the transaction. */
@@ -16,10 +17,12 @@ export interface Recomputed {
   readonly record: TransactionRecord;
   readonly judgedBy: Fields<JudgedByDto>;
   readonly explanation: Explanation;
+  /** By the ids of the rules that decided. */
+  readonly introduced: ReadonlyMap<string, Introduced>;
 }
 
 /** The explanation in the words of the API, and how its decision differs from the recorded one. */
-export function explanationOf({ id, record, judgedBy, explanation }: Recomputed): ExplanationDto {
+export function explanationOf({ id, record, judgedBy, explanation, introduced }: Recomputed): ExplanationDto {
   const trace = traceOf(id);
   const { decision, steps, recipientSteps, lines, wouldChangeIf } = explanation;
   const differences = differencesOf(record, explanation, trace);
@@ -38,12 +41,30 @@ export function explanationOf({ id, record, judgedBy, explanation }: Recomputed)
         added: decided.added.map(({ address, route, by }) => ({ address, route, by })),
       }),
       wouldChangeIf: [...(wouldChangeIf[index] ?? [])],
+      ...introducedOf(introduced.get(decided.by)),
       steps: (recipientSteps[index] ?? []).map(stepOf),
     })),
-    text: [...lines, ...conclusion(differences)],
+    text: [...lines, ...afterthoughts(explanation, introduced), ...conclusion(differences)],
     same: differences.length === 0,
     differences,
   };
+}
+
+function afterthoughts(
+  { decision, wouldChangeIf }: Explanation,
+  introduced: Recomputed['introduced'],
+): readonly string[] {
+  const changes = decision.recipients.flatMap(({ original }, index) =>
+    (wouldChangeIf[index] ?? []).map((text) => `${original}: would be decided otherwise if ${text}`),
+  );
+  const written = [...introduced].map(
+    ([id, { revision, author, at }]) => `${id} reads so since revision ${revision} by ${author}, ${at.slice(0, 10)}`,
+  );
+  return [...changes, ...written];
+}
+
+function introducedOf(introduced: Introduced | undefined): { introduced?: Introduced } {
+  return introduced === undefined ? {} : { introduced };
 }
 
 function outcomeOf(decision: Decision, trace: string): Pick<Fields<ExplainedRecipientDto>, 'verdict' | 'by' | 'reply'> {

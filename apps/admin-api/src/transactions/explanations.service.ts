@@ -14,6 +14,7 @@ import { DatabaseAccess } from '../database-access.js';
 import { Problem } from '../http/problem.js';
 import type { ExplanationDto } from './explanation.dto.js';
 import { explanationOf, namedRecipients } from './explanation.js';
+import { introducedIn } from './rule-history.js';
 
 interface Judging {
   readonly policy: CompiledPolicy;
@@ -52,7 +53,12 @@ export class ExplanationsService {
       digest: revision.digest,
       lists: Object.fromEntries([...lists].map(([name, list]) => [name, list.revision])),
     };
-    return explanationOf({ id, record, judgedBy, explanation });
+    const introduced = await introducedIn(
+      revision,
+      new Set(explanation.decision.recipients.map(({ by }) => by)),
+      (number) => this.database.current.policies.revision(number, revision.policy),
+    );
+    return explanationOf({ id, record, judgedBy, explanation, introduced });
   }
 
   private async revision(number: number, policy: string): Promise<PolicyRevision> {
