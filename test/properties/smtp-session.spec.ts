@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { SmtpServerSession, encodeReply } from '#smtp-core';
-import type { Awaited, SessionOutput } from '#smtp-core';
+import type { Awaited, Question, SessionOutput } from '#smtp-core';
 import type { Judge } from '../support/smtp-arbitraries.js';
 import {
   canonical,
@@ -28,6 +28,14 @@ const LIMITS = {
 /** Questions are numbered through a session; two sessions are compared without. */
 function withoutIds(outputs: readonly SessionOutput[]): readonly string[] {
   return canonical(outputs).map((line) => line.replace(/^ask \d+/, 'ask'));
+}
+
+type Place = 'commands' | 'data' | 'chunks';
+
+/** An EHLO that is refused between two chunks changes nothing. */
+function placeAfter(question: Question['kind'], before: Place): Place {
+  if (question === 'data') return 'chunks';
+  return question === 'message' ? 'commands' : before;
 }
 
 /** A challenge was told and its response never came. */
@@ -101,11 +109,11 @@ describe('the inbound machine', () => {
   it('property 4: content only between 354 and the terminator', () => {
     fc.assert(
       fc.property(octets, cuts, verdicts, (input, places, answerTo) => {
-        // By DATA: from 354 to the next reply. By chunks: from the question on to the next one.
-        let place: 'commands' | 'data' | 'chunks' = 'commands';
+        // By DATA: from 354 to the next reply. By chunks: from `data` to `message`, or the end of the transaction.
+        let place: Place = 'commands';
         for (const output of converse(cutAt(input, places), answerTo, { ...OPTIONS, limits: LIMITS }).outputs) {
           if (output.kind === 'content') expect(place).not.toBe('commands');
-          else if (output.kind === 'ask') place = output.question.kind === 'data' ? 'chunks' : 'commands';
+          else if (output.kind === 'ask') place = placeAfter(output.question.kind, place);
           else if (output.kind !== 'reply') place = 'commands';
           else if (output.reply.code === 354) place = 'data';
           else if (place === 'data') place = 'commands';
