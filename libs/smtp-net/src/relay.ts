@@ -5,7 +5,7 @@
  * For programs that hand the outcome to their own client at once. The gateway does not use it: its worker in
  * libs/delivery queues, retries, bounces and keeps connections. Known gaps: mail loops are not counted; no TLS yet.
  */
-import { isPermanent, isPositive, isTransient, parseMailbox, receivedHeader } from '#smtp-core';
+import { isPermanent, isPositive, isTransient, parseMailbox, protocolName, receivedHeader } from '#smtp-core';
 import type { Answer, ClientFault, RecipientResult, Reply } from '#smtp-core';
 import { connectSmtp, SmtpConnectFault } from './client.js';
 import type { SmtpConnectOptions } from './client.js';
@@ -18,7 +18,7 @@ export interface MessageToRelay {
   /** Lines end in CR LF. */
   readonly content: Uint8Array;
   /** Where it came from; a `Received:` field that says so is put on top. */
-  readonly session?: Pick<ServerSession, 'client' | 'helo' | 'protocol'>;
+  readonly session?: Pick<ServerSession, 'client' | 'helo' | 'protocol'> & Partial<Pick<ServerSession, 'tls' | 'auth'>>;
 }
 
 export type RelayOptions = Pick<SmtpConnectOptions, 'heloName' | 'localAddress' | 'timeouts' | 'signal'>;
@@ -90,7 +90,8 @@ function withTrace(message: MessageToRelay, hostname: string): MessageToRelay {
     helo: session.helo,
     address: session.client.address,
     hostname,
-    protocol: session.protocol,
+    protocol: protocolName(session),
+    ...(session.tls === undefined ? {} : { tls: session.tls }),
     id: crypto.randomUUID(),
     ...(recipient === undefined ? {} : { recipient }),
     atMs: Date.now(),
