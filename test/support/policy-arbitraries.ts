@@ -193,8 +193,8 @@ export function arbitraryDocument(options: RuleOptions = {}): fc.Arbitrary<Recor
     .map((parts) => ({
       policy: 'generated',
       listeners: {
-        mx: { port: 25, exposure: 'internet', address: '192.0.2.1' },
-        internal: { port: 2525, exposure: 'internal', address: '10.0.0.1' },
+        mx: { port: 25, exposure: 'internet', address: '192.0.2.1', 'greeting-delay': '2s' },
+        internal: { port: 2525, exposure: 'internal', address: '10.0.0.1', 'greeting-delay': '2s' },
       },
       lists: {
         domains: { type: 'domain', entries: ['ours.example', '.ours.example'] },

@@ -14,7 +14,7 @@ export function reportCircles(policy: CompiledPolicy, flow: Flow, searcher: Sear
   for (const rule of flow.stages.find(({ name }) => name === 'routing')?.rules ?? []) {
     const route = rule.route ?? '';
     if (policy.routes.get(route)?.kind !== 'mx' || told.has(route)) continue;
-    const result = searcher.search(combine(flow.space, rule.cases, ours), { rule });
+    const result = searcher.search(combine(flow.space, rule.cases, ours), { rule, unmoved: true });
     if (result.kind !== 'found') continue;
     told.add(route);
     const { recipient } = exampleOf(policy, flow, result.point).facts;

@@ -22,7 +22,7 @@ export interface FlowRule {
   /** Holds, but does nothing. */
   readonly monitor: boolean;
   readonly route?: string;
-  /** Sends the mail to somebody else than the recipient. */
+  /** Sends the mail to somebody else instead of the recipient. */
   readonly moves: boolean;
   readonly stage: number;
   readonly position: number;
@@ -150,7 +150,7 @@ class FlowBuilder {
       ...(rule.verdict === undefined ? {} : { verdict: rule.verdict }),
       tags: rule.monitor ? [] : rule.tags.map((tag) => this.space.tags.indexOf(tag)),
       monitor: rule.monitor,
-      moves: !rule.monitor && (rule.redirect !== undefined || rule.addRecipients.length > 0),
+      moves: !rule.monitor && rule.redirect !== undefined,
     }));
   }
 

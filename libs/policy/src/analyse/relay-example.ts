@@ -53,7 +53,7 @@ export class RelayExamples {
   private search(searcher: Searcher, flow: Flow, within: readonly Case[]): Facts | undefined {
     // The last one is for everything.
     for (const rule of flow.stages.find(({ name }) => name === 'routing')?.rules.toReversed() ?? []) {
-      const result = searcher.search(combine(flow.space, within, rule.cases), { rule, toTheEnd: true });
+      const result = searcher.search(combine(flow.space, within, rule.cases), { rule, toTheEnd: true, unmoved: true });
       if (result.kind !== 'found') continue;
       const example = exampleOf(this.judged, flow, result.point);
       if (judgeExample(example)?.verdict === 'accept') return example.facts;

@@ -79,7 +79,7 @@ class RelayProof {
           literalTexts: [],
         });
       } else if (list?.within !== undefined) {
-        this.boundOf(list.within, at);
+        this.boundOf(list.within, at, slot);
       }
     }
   }
@@ -100,10 +100,11 @@ class RelayProof {
     }
   }
 
-  private boundOf(within: string, at: string): void {
+  private boundOf(within: string, at: string, slot: number): void {
     const bound = this.policy.program.lists.find((list) => list.name === within);
     const wide = bound?.entries.find((entry) => /^\.[^.]+$/.test(entry));
-    if (wide !== undefined) this.openDomain(at, `the bound \`${wide}\` is a whole top-level domain`, entryOf(wide));
+    if (wide !== undefined)
+      this.openDomain(at, `the bound \`${wide}\` is a whole top-level domain`, { slots: [slot], literalTexts: [] });
   }
 
   private openDomain(pointer: string, what: string, match: Members): void {

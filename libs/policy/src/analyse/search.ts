@@ -17,6 +17,8 @@ export interface Goal {
   readonly rule: FlowRule;
   /** The rule must be the one that decides, and nothing after it may refuse. */
   readonly toTheEnd?: boolean;
+  /** Only mail that no rule redirects: of it, all is known. */
+  readonly unmoved?: boolean;
   /** Tags that there must be, or must not be, when all is decided. */
   readonly finally?: Case['tags'];
 }
@@ -46,7 +48,7 @@ interface Walk {
   readonly givers: Map<number, Fired>;
   /** Rule that ended each stage and let the transaction go on. */
   readonly accepted: Map<number, Fired>;
-  moved: boolean;
+  moved: Fired | undefined;
 }
 
 type Step = { readonly kind: 'through' } | { readonly kind: 'stopped'; readonly reason: Box; readonly by: string };
@@ -100,7 +102,7 @@ export class Searcher {
       this.budget -= 1;
       if (steps > MOST_STEPS || this.budget < 0) return { kind: 'undecided' };
       const point = this.pick(current);
-      const walk: Walk = { point, client: 0, givers: new Map(), accepted: new Map(), moved: false };
+      const walk: Walk = { point, client: 0, givers: new Map(), accepted: new Map(), moved: undefined };
       const step = this.walk(walk, asked, goal);
       if (step.kind === 'through') {
         this.save(point);
@@ -134,6 +136,9 @@ export class Searcher {
   private walk(walk: Walk, asked: Case, goal: Goal): Step {
     const last = goal.toTheEnd === true ? this.flow.stages.length - 1 : goal.rule.stage;
     for (const stage of this.flow.stages.slice(0, last + 1)) {
+      if (stage.name === 'recipients' && walk.moved !== undefined && goal.unmoved === true) {
+        return { kind: 'stopped', reason: this.reason(walk, walk.moved, false), by: '' };
+      }
       if (stage.name === 'helo') walk.client = this.clientAt(walk.point);
       const step = this.walkStage(walk, stage, asked, goal);
       if (step !== undefined) return step;
@@ -163,7 +168,7 @@ export class Searcher {
       if (rule.monitor) continue;
       const fired = this.fires(walk, rule);
       if (fired === undefined) continue;
-      walk.moved ||= rule.moves;
+      if (rule.moves) walk.moved = { rule, case: fired };
       give(walk, { rule, case: fired });
       const step = this.afterVerdict(walk, stage, { rule, case: fired }, goal);
       if (step === 'next-rule') continue;
@@ -181,7 +186,7 @@ export class Searcher {
       return undefined;
     }
     // Mail for somebody else than the recipient: what is known of the recipient does not stop it.
-    if (walk.moved && (stage.name === 'recipients' || stage.name === 'routing')) return 'next-rule';
+    if (walk.moved !== undefined && (stage.name === 'recipients' || stage.name === 'routing')) return 'next-rule';
     return { kind: 'stopped', reason: this.reason(walk, fired, isBeforeGoal), by: rule.id };
   }
 
