@@ -1,7 +1,7 @@
 /** Secrets over the API: write-only, conditional, and sealed with the key of the file. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { fileSecretKeys, newSecretKeyLine } from '#database';
-import { ApiUnderTest, expectProblem, type Answer } from './admin-api-support.js';
+import { ApiUnderTest, expectProblem, smallPolicy, type Answer } from './admin-api-support.js';
 
 const VALUE = 'provider pass wörd\nwith a second line';
 
@@ -97,6 +97,34 @@ test('without a usable key nothing is taken, and the sentence says why', async (
   expect(answer.text).not.toContain('nonsense');
   expectProblem(await api.ask('/v1/secrets:reseal', { method: 'POST' }), 409, 'conflict');
   keyLines = kept;
+});
+
+test('a policy that names a secret which is not there is warned of; one that is used stays', async () => {
+  const route =
+    'tls:\n  verified: { require: verified }\nroutes:\n  provider: { hosts: [{ host: relay.example, port: 587 }], tls: verified, auth: secret/used }';
+  const source = smallPolicy().replace('route: capture', 'route: provider').replace('routes:', route);
+  const publish = (headers: Record<string, string>, text = source): Promise<Answer> =>
+    api.ask('/v1/policies/main', { method: 'PUT', body: text, type: 'application/yaml', headers });
+  const first = await publish({ 'If-None-Match': '*' });
+  expect(first.status).toBe(200);
+  expect(first.body.findings).toContainEqual(
+    expect.objectContaining({
+      code: 'Q3',
+      severity: 'warns',
+      pointer: '/routes/provider/auth',
+      fix: expect.stringContaining('postern secret set used'),
+    }),
+  );
+  await put('used', { value: 'user:password' });
+  const again = await publish({ 'If-Match': '*' }, `${source}# again\n`);
+  expect(again.status).toBe(200);
+  expect(again.body.findings).not.toContainEqual(expect.objectContaining({ code: 'Q3' }));
+  const remove = (): Promise<Answer> => api.ask('/v1/secrets/used', { method: 'DELETE', headers: { 'If-Match': '*' } });
+  const refused = await remove();
+  expectProblem(refused, 409, 'conflict');
+  expect(refused.body.detail).toContain('`provider`');
+  await api.publish(smallPolicy());
+  expect((await remove()).status).toBe(204);
 });
 
 describe('refused', () => {

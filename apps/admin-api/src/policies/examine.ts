@@ -17,10 +17,44 @@ export function examine(source: string): Examined {
   throw refusal(result.findings);
 }
 
-/** What a document alone cannot tell: queued mail that names its routes, entries its managed lists already have. */
-export async function examineInPlace(database: Database, policy: CompiledPolicy): Promise<void> {
+/**
+ * What a document alone cannot tell: queued mail that names its routes, entries its managed lists already have, secrets its
+ * routes sign in with. Answers what is only worth a warning.
+ */
+export async function examineInPlace(database: Database, policy: CompiledPolicy): Promise<readonly Finding[]> {
   const findings = [...(await routeFindings(database, policy)), ...(await entryFindings(database, policy))];
   if (findings.length > 0) throw refusal(findings);
+  return secretFindings(database, policy);
+}
+
+/** Routes by the secret they sign in with. */
+export function routesBySecret(policy: CompiledPolicy): ReadonlyMap<string, readonly string[]> {
+  const routes = new Map<string, readonly string[]>();
+  for (const [name, route] of policy.routes) {
+    const secret = 'auth' in route ? route.auth.secret : undefined;
+    if (secret !== undefined) routes.set(secret, [...(routes.get(secret) ?? []), name]);
+  }
+  return routes;
+}
+
+/** Mail for such a route would wait; the secret may come after the policy, so it is no reason to refuse it. */
+async function secretFindings(database: Database, policy: CompiledPolicy): Promise<readonly Finding[]> {
+  const findings: Finding[] = [];
+  for (const [secret, routes] of routesBySecret(policy)) {
+    const found = await database.secrets.get(secret);
+    if (found?.readable === true) continue;
+    const what = found === undefined ? 'which is not there' : 'which no key of this installation opens';
+    for (const route of routes) {
+      findings.push({
+        code: 'Q3',
+        severity: 'warns',
+        pointer: `/routes/${route}/auth`,
+        message: `route \`${route}\` signs in with the secret \`${secret}\`, ${what}: its mail waits until it is set`,
+        fix: `set it: \`postern secret set ${secret}\``,
+      });
+    }
+  }
+  return findings;
 }
 
 function refusal(findings: readonly Finding[]): Problem {

@@ -142,8 +142,8 @@ export class PoliciesService {
 
   private async examineAll(source: string): Promise<Examined> {
     const examined = examine(source);
-    await examineInPlace(this.database.current, examined.policy);
-    return examined;
+    const warnings = await examineInPlace(this.database.current, examined.policy);
+    return { ...examined, findings: [...examined.findings, ...warnings] };
   }
 }
 

@@ -100,7 +100,7 @@ export class SecretsController {
   @ApiOperation({ operationId: 'removeSecret', summary: 'Remove a secret' })
   @ApiChangeHeaders()
   @ApiNoContentResponse()
-  @ApiProblems('not-found', ...CHANGE_PROBLEMS)
+  @ApiProblems('not-found', 'conflict', ...CHANGE_PROBLEMS)
   remove(@Param() path: SecretPath, @BasedChange() change: ConditionalChange): Promise<void> {
     return this.secrets.remove(path.secret, change);
   }

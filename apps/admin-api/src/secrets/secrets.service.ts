@@ -8,12 +8,17 @@ import { readCursor, writeCursor } from '../http/page.js';
 import type { PageQuery } from '../http/page.dto.js';
 import { Problem } from '../http/problem.js';
 import type { Shown } from '../http/shown.js';
+import { routesBySecret } from '../policies/examine.js';
+import { LivePolicyReader } from '../policies/live-policy-reader.js';
 import type { ResealDto, SecretDto, SecretPageDto, SecretRequest } from './secret.dto.js';
 
 /** Secrets of the relay. A value comes in and is never answered. */
 @Injectable()
 export class SecretsService {
-  constructor(@Inject(DatabaseAccess) private readonly database: DatabaseAccess) {}
+  constructor(
+    @Inject(DatabaseAccess) private readonly database: DatabaseAccess,
+    @Inject(LivePolicyReader) private readonly reader: LivePolicyReader,
+  ) {}
 
   async all(query: PageQuery): Promise<SecretPageDto> {
     const after = readCursor(query.after, isSecretName);
@@ -57,6 +62,11 @@ export class SecretsService {
     const before = await this.#find(name);
     if (before === undefined) throw noSecret(name);
     checkPrecondition(condition, stateOf(before));
+    const routes = await this.#routesThatUse(name);
+    if (routes.length > 0) {
+      const told = routes.map((route) => `\`${route}\``).join(', ');
+      throw new Problem('conflict', `the live policy signs in with it for ${told}; publish one that does not, first`);
+    }
     const result = await this.database.current.secrets.remove(name, {
       actor,
       ...(reason !== undefined && { reason }),
@@ -70,6 +80,11 @@ export class SecretsService {
     if (!result.ok) throw new Problem('conflict', result.message);
     const { keyId, resealed, unreadable } = result;
     return { keyId, resealed, unreadable };
+  }
+
+  async #routesThatUse(name: string): Promise<readonly string[]> {
+    if ((await this.reader.live()) === undefined) return [];
+    return routesBySecret(await this.reader.compiled()).get(name) ?? [];
   }
 
   async #find(name: string): Promise<Secret | undefined> {
