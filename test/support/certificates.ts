@@ -14,7 +14,7 @@ export interface Credentials {
   readonly fingerprint: string;
 }
 
-export interface CertificateWishes {
+interface CertificateWishes {
   readonly commonName?: string;
   /** Host names. */
   readonly names?: readonly string[];

@@ -17,7 +17,7 @@ export interface Arrival {
   readonly tls?: TlsFacts;
 }
 
-export type ProxyResult =
+type ProxyResult =
   /** `client` is left out when the balancer speaks for itself. */
   { readonly ok: true; readonly client?: Endpoint } | { readonly ok: false; readonly why: TurnedAway };
 

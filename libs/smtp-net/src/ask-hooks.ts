@@ -9,7 +9,7 @@ const DISCARD: ContentSink = { write: () => undefined, abort: () => undefined };
 const DISCARD_CONTENT: DataAnswer = { effect: 'accept', sink: DISCARD };
 
 /** Questions that the connection answers itself are not for the hooks. */
-export type HookQuestion = Exclude<Question, { kind: 'auth' | 'xclient' }>;
+type HookQuestion = Exclude<Question, { kind: 'auth' | 'xclient' }>;
 export type AnyAnswer = Answer | AuthAnswer | DataAnswer;
 
 export function askHooks(

@@ -11,7 +11,7 @@ import { plainAddress } from './client-address.js';
 import { crc32c } from './crc32c.js';
 import type { Endpoint } from './hooks.js';
 
-export type ProxyHeader =
+type ProxyHeader =
   | { readonly kind: 'more' }
   | { readonly kind: 'fault'; readonly why: string }
   /** Without `client` the balancer speaks for itself, or does not know for whom. */

@@ -7,7 +7,7 @@ import { isIPv4, isIPv6 } from 'node:net';
 import { plainAddress } from './client-address.js';
 import type { Endpoint, XclientFacts } from './hooks.js';
 
-export interface XclientOutcome {
+interface XclientOutcome {
   readonly client: Endpoint;
   readonly facts: XclientFacts;
 }
