@@ -9,7 +9,7 @@ import { isHeaderKey } from './content-facts.js';
 import { policySchema, policySchemaFor, type PolicyDocument } from './document.js';
 import { joinPointer, type Findings } from './findings.js';
 import { nearest } from './nearest.js';
-import { FACTS, factNamed } from './vocabulary.js';
+import { ACL_PHASES, FACTS, factNamed, PHASE_TABLE, type AclPhase } from './vocabulary.js';
 
 type Issue = z.core.$ZodIssue;
 type Path = readonly PropertyKey[];
@@ -103,6 +103,12 @@ class FaultWriter {
       this.add('D6', path, message, { what: 'key' });
       return;
     }
+    const first = parent[0] === 'acl' && parent.length === 3 ? firstPhaseWith(key) : undefined;
+    if (first !== undefined) {
+      const message = `\`${key}\` can not be done in phase \`${phaseOf(parent)}\`, expected in phase \`${first}\`${first === 'message' ? '' : ' or later'}`;
+      this.add('D6', path, message, { what: 'key' });
+      return;
+    }
     const known = isConditions(parent) ? FACTS.map((each) => each.name) : knownKeys(parent);
     const guess = otherWord(key, known) ?? nearest(key, known);
     const hint = guess === undefined ? '' : `, did you mean \`${guess}\`?`;
@@ -118,6 +124,11 @@ class FaultWriter {
     const finding = { code, severity: 'blocks' as const, pointer: pointerOf(path), message };
     this.findings.add(place.fix === undefined ? finding : { ...finding, fix: place.fix }, place.what ?? 'value');
   }
+}
+
+/** The first phase whose rules have the verdict or effect. */
+function firstPhaseWith(key: string): AclPhase | undefined {
+  return ACL_PHASES.find((phase) => [...PHASE_TABLE[phase].verdicts, ...PHASE_TABLE[phase].effects].includes(key));
 }
 
 /** What other products call it. */

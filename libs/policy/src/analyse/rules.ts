@@ -20,6 +20,7 @@ export function analyseRules(policy: CompiledPolicy, findings: Findings): void {
 function reportDuplicates(rules: readonly Rule[], findings: Findings): void {
   const seen = new Map<string, Rule>();
   for (const rule of rules) {
+    if (doesNothing(rule)) continue; // what it was to do is a fault of its own
     const said = whatItSays(rule);
     const before = seen.get(said);
     if (before === undefined) {
@@ -28,6 +29,10 @@ function reportDuplicates(rules: readonly Rule[], findings: Findings): void {
       findings.warns('P2', rule.pointer, `rule \`${rule.id}\` says the same as \`${before.id}\` before it`);
     }
   }
+}
+
+function doesNothing({ verdict, tags, headers, addRecipients, redirect }: Rule): boolean {
+  return verdict === undefined && redirect === undefined && tags.length + headers.length + addRecipients.length === 0;
 }
 
 function whatItSays({ id: _id, pointer: _pointer, when, unless, tags, ...rest }: Rule): string {
