@@ -10,7 +10,6 @@ export class CreateRetentionAndChunks1763800000010 implements MigrationInterface
     await createRetention(runner);
     await createMaking(runner);
     await createDropping(runner);
-    await createTextIndex(runner);
   }
 
   async down(): Promise<void> {
@@ -122,39 +121,4 @@ async function createDropping(runner: QueryRunner): Promise<void> {
     `comment on function drop_expired_days is 'retention: drops whole days, and only those the owner set'`,
   );
   await runner.query(`revoke execute on function drop_expired_days from public`);
-}
-
-/** Substring search, on days that no longer grow: it costs too much while rows are written. */
-async function createTextIndex(runner: QueryRunner): Promise<void> {
-  await runner.query(`
-    create function audit_text(sender text, recipient text, data json) returns text
-    language sql immutable parallel safe as $$
-      select lower(concat_ws(' ', sender, recipient, data->'message'->>'subject', data->'message'->>'messageId',
-        data->'message'->>'from', data->>'helo', data->>'reply'))
-    $$`);
-  await runner.query(`comment on function audit_text is 'what a substring search looks at'`);
-  await runner.query(`
-    create function index_closed_day() returns text
-    language plpgsql security definer set search_path = public, pg_temp set lock_timeout = '300ms' as $$
-    declare
-      name text;
-    begin
-      if not exists (select from pg_extension where extname = 'pg_trgm') then
-        return null;
-      end if;
-      select c.relname into name from pg_inherits i join pg_class c on c.oid = i.inhrelid
-      where i.inhparent = 'audit_event'::regclass
-        and to_date(right(c.relname, 8), 'YYYYMMDD') < (now() at time zone 'UTC')::date - 1
-        and c.relpages > 0 and to_regclass(c.relname || '_text_idx') is null
-      order by c.relname desc limit 1;
-      if name is null then
-        return null;
-      end if;
-      execute format('create index %I on %I using gin (audit_text(sender, recipient, data) gin_trgm_ops)
-        where recipient_id is null', name || '_text_idx', name);
-      execute format('analyze %I', name);
-      return name;
-    end $$`);
-  await runner.query(`comment on function index_closed_day is 'builds the text index of one day that is over'`);
-  await runner.query(`revoke execute on function index_closed_day from public`);
 }

@@ -56,13 +56,13 @@ async function partitions(): Promise<string[]> {
 }
 
 test('two weeks are made ahead, also by two at once', async () => {
-  const maker = new Partitions(pool, pool);
+  const maker = new Partitions(pool);
   const names = await partitions();
   for (const table of ['message', 'content_chunk', 'audit_event', 'audit_block']) {
     for (const day of [-1, 0, 14]) expect(names).toContain(`${table}_${dayName(realNow() + day * DAY_MS)}`);
   }
   const far = realNow() + 60 * DAY_MS;
-  await Promise.all([maker.makeAhead(far), new Partitions(pool, pool).makeAhead(far)]);
+  await Promise.all([maker.makeAhead(far), new Partitions(pool).makeAhead(far)]);
   expect(await partitions()).toContain(`audit_event_${dayName(far)}`);
 });
 
@@ -72,7 +72,7 @@ test('old days go, content only when no mail of that day waits; the audit tells'
   await db.messages.accept(waiting);
   await database.query(`select make_days(array[$1::date])`, [new Date(older)]);
   await database.query(`select make_days(array[$1::date])`, [new Date(realNow() - 400 * DAY_MS)]);
-  const maker = new Partitions(pool, pool);
+  const maker = new Partitions(pool);
   const dropped = [...(await maker.dropExpired()), ...(await maker.dropExpired())];
   expect(dropped).toContain(`message_${dayName(older)}`);
   expect(dropped).toContain(`audit_event_${dayName(realNow() - 400 * DAY_MS)}`);
@@ -92,10 +92,10 @@ test('who uses a table is not disturbed: dropping waits for another time', async
   const user = await pool.connect();
   await user.query('begin');
   await user.query('select count(*) from message');
-  expect(await new Partitions(pool, pool).dropExpired()).toEqual([]);
+  expect(await new Partitions(pool).dropExpired()).toEqual([]);
   await user.query('commit');
   user.release();
-  expect((await new Partitions(pool, pool).dropExpired()).length).toBeGreaterThan(0);
+  expect((await new Partitions(pool).dropExpired()).length).toBeGreaterThan(0);
 });
 
 test('a chain whose first days were dropped is in order, and a hole in what is kept is found', async () => {

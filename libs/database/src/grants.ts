@@ -62,7 +62,7 @@ const RIGHTS: Readonly<Record<ProcessKind, Rights>> = {
 };
 
 const FUNCTIONS: Readonly<Record<ProcessKind, readonly string[]>> = {
-  gateway: ['make_days(date[])', 'expired_days()', 'drop_expired_days(integer)', 'index_closed_day()'],
+  gateway: ['make_days(date[])', 'expired_days()', 'drop_expired_days(integer)'],
   'admin-api': ['make_days(date[])'],
 };
 

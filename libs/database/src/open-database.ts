@@ -94,7 +94,7 @@ export async function openDatabase(settings: DatabaseSettings): Promise<Database
 function assemble(config: DatabaseConfig, watch: Watch): Database {
   const connections = openConnections(config);
   const orm = new Orm(config);
-  const partitions = new Partitions(connections.read, connections.report);
+  const partitions = new Partitions(connections.read);
   const lists = new ListStore(connections.read);
   const contents = new ContentChunks(connections.read, (ids) => partitions.makeFor(ids));
   const nodes = new NodeStore({
@@ -106,7 +106,6 @@ function assemble(config: DatabaseConfig, watch: Watch): Database {
       await partitions.dropExpired();
       await lists.removeExpired();
       await contents.sweepOrphans();
-      await partitions.indexClosed();
     },
   });
   const chains = new AuditChains(() => nodes.current?.name ?? '');

@@ -14,8 +14,6 @@ const DAYS_AHEAD = 14;
 /** Tables dropped at once: each holds up writers for a moment. */
 const DROPPED_AT_ONCE = 8;
 const LOCK_NOT_AVAILABLE = '55P03';
-/** Hours of the day, UTC, in which text indexes are built. */
-const OFF_PEAK = { from: 1, to: 5 } as const;
 
 /** Days that are kept. */
 export interface Retention {
@@ -26,13 +24,10 @@ export interface Retention {
 
 export class Partitions {
   readonly #pool: Pool;
-  readonly #report: Pool;
   readonly #known = new Set<number>();
 
-  /** `report` is for what may take minutes. */
-  constructor(pool: Pool, report: Pool) {
+  constructor(pool: Pool) {
     this.#pool = pool;
-    this.#report = report;
   }
 
   /** Makes today's and the next 14 days' partitions; cheap when they exist. */
@@ -76,13 +71,6 @@ export class Partitions {
       if (sqlState(error) === LOCK_NOT_AVAILABLE) return [];
       throw error;
     }
-  }
-
-  /** Builds the text index of one day that is over, at night. */
-  async indexClosed(nowMs = Date.now()): Promise<void> {
-    const hour = new Date(nowMs).getUTCHours();
-    if (hour < OFF_PEAK.from || hour >= OFF_PEAK.to) return;
-    await query(this.#report, { text: 'select index_closed_day()' });
   }
 
   async #make(days: readonly number[]): Promise<void> {
