@@ -12,7 +12,8 @@ export interface SecretSource {
 export type CredentialsResult =
   { readonly ok: true; readonly credentials: SmtpCredentials } | { readonly ok: false; readonly message: string };
 
-const FRESH_MS = 10_000;
+/** A changed secret is in force with the next connection, as good as. */
+const FRESH_MS = 1_000;
 
 export class Credentials {
   readonly #secrets: SecretSource;
