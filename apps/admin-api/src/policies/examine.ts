@@ -1,6 +1,8 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Database } from '#database';
-import { check, checkListEntry, type CompiledPolicy, type Finding } from '#policy';
+import { checkListEntry, type CompiledPolicy, type Finding } from '#policy';
 import { Problem } from '../http/problem.js';
+import { checkAside } from '../policy-aside.js';
 
 export interface Examined {
   readonly policy: CompiledPolicy;
@@ -8,11 +10,12 @@ export interface Examined {
 }
 
 const MAX_FINDINGS_PER_LIST = 20;
-const ENTRIES_PAGE = 500;
+/** Entries that are checked between two turns of the event loop. */
+const SLICE = 1_000;
 
 /** Reads, compiles, analyses and tests a policy. Throws the problem that tells everything that is wrong with it. */
-export function examine(source: string): Examined {
-  const result = check(source);
+export async function examine(source: string): Promise<Examined> {
+  const result = await checkAside(source);
   if (result.ok) return result;
   throw refusal(result.findings);
 }
@@ -86,16 +89,24 @@ async function routeFindings(database: Database, policy: CompiledPolicy): Promis
 
 async function entryFindings(database: Database, policy: CompiledPolicy): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
-  for (const list of policy.managedLists) {
-    const before = findings.length;
-    for await (const value of entriesOf(database, list.name)) {
-      const result = checkListEntry(policy, list.name, value);
-      if (result.ok) continue;
-      findings.push(entryFinding(list.name, value, result.message));
-      if (findings.length - before >= MAX_FINDINGS_PER_LIST) break;
-    }
+  for (const { name } of policy.managedLists) {
+    const refused: Finding[] = [];
+    await database.lists.read(name, async (values) => {
+      for (let from = 0; from < values.length && refused.length < MAX_FINDINGS_PER_LIST; from += SLICE) {
+        refused.push(...refusedEntries(policy, name, values.slice(from, from + SLICE)));
+        await nextTurn();
+      }
+    });
+    findings.push(...refused.slice(0, MAX_FINDINGS_PER_LIST));
   }
   return findings;
+}
+
+function refusedEntries(policy: CompiledPolicy, list: string, values: readonly string[]): readonly Finding[] {
+  return values.flatMap((value) => {
+    const result = checkListEntry(policy, list, value);
+    return result.ok ? [] : [entryFinding(list, value, result.message)];
+  });
 }
 
 function entryFinding(list: string, value: string, why: string): Finding {
@@ -106,13 +117,4 @@ function entryFinding(list: string, value: string, why: string): Finding {
     message: `entry \`${value}\` that the managed list \`${list}\` has would be refused: ${why}`,
     fix: `remove the entry first, or keep type and bound of the list`,
   };
-}
-
-async function* entriesOf(database: Database, list: string): AsyncGenerator<string> {
-  let after: string | undefined;
-  do {
-    const page = await database.lists.entries(list, { limit: ENTRIES_PAGE, ...(after !== undefined && { after }) });
-    for (const entry of page.data) yield entry.value;
-    after = page.next;
-  } while (after !== undefined);
 }

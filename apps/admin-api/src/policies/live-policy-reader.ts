@@ -1,8 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { LivePolicy } from '#database';
-import { compile, type CompiledPolicy } from '#policy';
+import type { CompiledPolicy } from '#policy';
 import { DatabaseAccess } from '../database-access.js';
 import { Problem } from '../http/problem.js';
+import { compileAside } from '../policy-aside.js';
 import { POLICY_NAME } from './policy-name.js';
 
 /** The live policy, compiled: compiled once per revision. */
@@ -20,7 +21,7 @@ export class LivePolicyReader {
     const live = await this.live();
     if (live === undefined) throw noPolicy();
     if (this.last?.digest === live.digest) return this.last.policy;
-    const result = compile(live.source);
+    const result = await compileAside(live.source);
     if (!result.ok) {
       throw new Problem(
         'conflict',

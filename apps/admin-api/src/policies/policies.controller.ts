@@ -103,8 +103,8 @@ export class PoliciesController {
   @ApiBody(POLICY_BODY)
   @ApiOkResponse({ type: CheckResultDto, description: 'It could be published' })
   @ApiProblems('malformed-body', 'body-too-large', 'unsupported-media-type', 'policy-refused')
-  check(@Req() request: Request): CheckResultDto {
-    return { ok: true, findings: this.policies.check(policyText(request)) };
+  async check(@Req() request: Request): Promise<CheckResultDto> {
+    return { ok: true, findings: await this.policies.check(policyText(request)) };
   }
 
   @Get('policies/main/revisions')

@@ -64,8 +64,8 @@ export class PoliciesService {
     return stateText(live.revision, live.release.id);
   }
 
-  check(source: string): readonly Finding[] {
-    return examine(source).findings;
+  async check(source: string): Promise<readonly Finding[]> {
+    return (await examine(source)).findings;
   }
 
   async dryRun(change: DocumentChange): Promise<Published> {
@@ -141,7 +141,7 @@ export class PoliciesService {
   }
 
   private async examineAll(source: string): Promise<Examined> {
-    const examined = examine(source);
+    const examined = await examine(source);
     const warnings = await examineInPlace(this.database.current, examined.policy);
     return { ...examined, findings: [...examined.findings, ...warnings] };
   }

@@ -4,7 +4,6 @@ import type { PolicyRevision } from '#database';
 import {
   buildManagedList,
   checkListEntry,
-  compile,
   createSnapshot,
   explainTransaction,
   type CompiledPolicy,
@@ -12,6 +11,7 @@ import {
 } from '#policy';
 import { DatabaseAccess } from '../database-access.js';
 import { Problem } from '../http/problem.js';
+import { compileAside } from '../policy-aside.js';
 import type { ExplanationDto } from './explanation.dto.js';
 import { explanationOf, namedRecipients } from './explanation.js';
 import { introducedIn } from './rule-history.js';
@@ -39,7 +39,7 @@ export class ExplanationsService {
     if (id === undefined || story === undefined) throw new Problem('not-found', 'there is no such transaction');
     const { record } = story;
     const revision = await this.revision(againstRevision ?? record.snapshot.revision, record.snapshot.policy);
-    const policy = this.compiled(revision);
+    const policy = await this.compiled(revision);
     const another = revision.revision !== record.snapshot.revision;
     const lists = await this.listsOf({ policy, another, revisions: record.snapshot.lists });
     const explanation = explainTransaction(
@@ -67,9 +67,9 @@ export class ExplanationsService {
     return revision;
   }
 
-  private compiled({ digest, source, revision }: PolicyRevision): CompiledPolicy {
+  private async compiled({ digest, source, revision }: PolicyRevision): Promise<CompiledPolicy> {
     if (this.policy?.digest === digest) return this.policy.compiled;
-    const result = compile(source);
+    const result = await compileAside(source);
     if (!result.ok) {
       throw new Problem('conflict', `revision ${revision} of the policy is not understood by this version`);
     }

@@ -1,0 +1,47 @@
+/**
+ * Checks and compiles policies in a thread of its own: a document of megabytes takes seconds, in which other requests are
+ * answered. The result comes back in parcels of some milliseconds.
+ */
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
+import { check, compile, ParcelReceiver, type CompileResult, type Parcel } from '#policy';
+
+/** Done on the spot in some milliseconds, which is less than a thread needs to begin. */
+const SMALL_CHARACTERS = 8_192;
+
+/** With the document's tests and invariants. */
+export async function checkAside(source: string): Promise<CompileResult> {
+  return source.length <= SMALL_CHARACTERS ? check(source) : inThread(source, true);
+}
+
+export async function compileAside(source: string): Promise<CompileResult> {
+  return source.length <= SMALL_CHARACTERS ? compile(source) : inThread(source, false);
+}
+
+async function inThread(source: string, withTests: boolean): Promise<CompileResult> {
+  const worker = new Worker(new URL('./policy-worker.js', import.meta.url), { workerData: { source, withTests } });
+  try {
+    return await receive(worker);
+  } finally {
+    await worker.terminate();
+  }
+}
+
+function receive(worker: Worker): Promise<CompileResult> {
+  const receiver = new ParcelReceiver();
+  return new Promise((resolve, reject) => {
+    const ask = (): void => {
+      worker.postMessage('next');
+    };
+    worker.on('error', reject);
+    worker.on('exit', (code) => {
+      reject(new Error(`the thread that checks ended with ${String(code)}`));
+    });
+    worker.on('message', (parcel: Parcel) => {
+      const result = receiver.take(parcel);
+      if (result === undefined) void nextTurn().then(ask);
+      else resolve(result);
+    });
+    ask();
+  });
+}
