@@ -187,7 +187,8 @@ export class Connection implements ServerSession, WireOwner, Resting {
     this.#pumping = false;
     this.#outbox.flush();
     // What the system took at once is told by no `drain`.
-    if (this.#queue.length > 0 && !this.#waiting && !this.#isFull()) this.#rest();
+    if (this.#queue.length > 0 && !this.#waiting && !this.#outbox.holdsOver(this.#host.limits.maxWriteBufferBytes))
+      this.#rest();
     this.#regulate();
     this.#deadlines.observe(this.#session, this.#host.clock.nowMs, receivedBytes, this.#waiting);
   }
@@ -198,15 +199,9 @@ export class Connection implements ServerSession, WireOwner, Resting {
    */
   #mustRest(): boolean {
     if (this.#session.awaits === 'nothing' || this.#socket.destroyed) return false;
-    if (this.#isFull()) return true;
+    if (this.#outbox.holdsOver(this.#host.limits.maxWriteBufferBytes)) return true;
     if (this.#host.turns.isOver()) this.#rest();
     return this.#resting;
-  }
-
-  /** `drain` is only told by a socket that was filled above its own mark. */
-  #isFull(): boolean {
-    const max = Math.max(this.#host.limits.maxWriteBufferBytes, this.#socket.writableHighWaterMark);
-    return this.#outbox.pendingBytes > max;
   }
 
   #rest(): void {

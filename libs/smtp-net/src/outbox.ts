@@ -29,9 +29,10 @@ export class Outbox {
     return this.#socket.writableLength;
   }
 
-  /** With those that are still gathered here. */
-  get pendingBytes(): number {
-    return this.#unsent.length + this.#socket.writableLength;
+  /** Whether more waits, gathered or written; `drain` is only told by a socket that was filled above its own mark. */
+  holdsOver(bytes: number): boolean {
+    const waiting = this.#unsent.length + this.#socket.writableLength;
+    return waiting > Math.max(bytes, this.#socket.writableHighWaterMark);
   }
 
   add(reply: Reply): void {
