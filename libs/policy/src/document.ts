@@ -101,6 +101,7 @@ const settings = z.strictObject(
     facts: z.array(recordedFact, { error: RECORDED_EXPECTED }).min(1, { error: RECORDED_EXPECTED }).optional(),
     'postmaster-domain': text('a domain of `domains`').optional(),
     'tls-floor': tlsRequirement.optional(),
+    'on-error': z.literal('defer', { error: '`defer`, the only thing that is done on an error' }).optional(),
     'mixed-verdicts': z.enum(['hold', 'split', 'strictest'], { error: '`hold`, `split` or `strictest`' }).optional(),
   },
   { error: 'settings' },
