@@ -12,7 +12,6 @@ import type { SecureContext } from 'node:tls';
 import { createServerContext } from '#smtp-net';
 import type { Logger } from '../log.js';
 import { filesVersion, fingerprintOf, readCertificate, type ServerCertificate } from './certificate-files.js';
-import { writeSelfSigned } from './self-signed.js';
 
 export const DEFAULT_CERTIFICATE = 'default';
 const LOOK_EVERY_MS = 3_000;
@@ -105,6 +104,8 @@ export class CertificateStore {
     if (this.#loaded.has(name)) return;
     let result = await readCertificate(directory, name);
     if (!result.ok && result.missing && name === DEFAULT_CERTIFICATE) {
+      // Needed once in the life of an installation: not at every start.
+      const { writeSelfSigned } = await import('./self-signed.js');
       await writeSelfSigned(join(directory, name), hostname, Date.now());
       log.info({ directory: join(directory, name) }, 'made a self-signed certificate');
       result = await readCertificate(directory, name);
