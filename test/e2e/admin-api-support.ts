@@ -2,6 +2,7 @@
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { AddressInfo } from 'node:net';
 import { openDatabase, type Database, type SecretKeySource } from '#database';
+import type { AdminApiParts } from '../../apps/admin-api/src/admin-api.module.js';
 import { createAdminApi } from '../../apps/admin-api/src/create-app.js';
 import { DatabaseAccess } from '../../apps/admin-api/src/database-access.js';
 import { createLogger } from '../../apps/admin-api/src/logger.js';
@@ -117,7 +118,7 @@ export class ApiUnderTest {
 /** The application on a free port, over whatever database access is given. */
 export async function listening(
   access: DatabaseAccess,
-  more: { readonly maxRequestsPerSecond?: number } = {},
+  more: Pick<AdminApiParts, 'evidence'> & { readonly maxRequestsPerSecond?: number } = {},
 ): Promise<{ app: NestExpressApplication; url: string }> {
   const logger = createLogger(process.env['TEST_LOG_LEVEL'] ?? 'silent', 'admin-api');
   const app = await createAdminApi({ database: access, logger, maxPolicyBytes: MAX_POLICY_BYTES, ...more });

@@ -71,5 +71,5 @@ async function orNone<T>(reading: Promise<T>, none: T): Promise<T> {
 }
 
 function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+  return typeof error === 'object' && error !== null && 'code' in error && error.code === 'ENOENT';
 }
