@@ -33,7 +33,7 @@ const ROOMS = {
   migrations: { libs: [], npm: ['typeorm'], node: [] },
   'apps/gateway': {
     libs: ['smtp-core', 'smtp-net', 'policy', 'mime', 'audit', 'delivery', 'database'],
-    npm: ['@nestjs/[^/]+', 'reflect-metadata', 'rxjs', 'pino', 'dns-packet', 'ipaddr.js'],
+    npm: ['@nestjs/[^/]+', 'reflect-metadata', 'rxjs', 'pino', 'dns-packet', 'ipaddr.js', '@peculiar/x509'],
     node: true,
   },
   'apps/admin-api': {
