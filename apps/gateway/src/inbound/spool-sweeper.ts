@@ -55,7 +55,15 @@ export class SpoolSweeper {
     const names = await readdir(this.options.spoolDir);
     let removed = 0;
     for (let at = 0; at < names.length; at += BATCH) removed += await this.#sweepBatch(names.slice(at, at + BATCH));
+    for (const name of names) if (COPY.test(name)) removed += await this.#sweepCopy(join(this.options.spoolDir, name));
     return removed;
+  }
+
+  /** A copy from the database that a crash cut off. */
+  async #sweepCopy(file: string): Promise<number> {
+    if (this.options.nowMs() - (await modifiedAtMs(file)) < MIN_AGE_MS) return 0;
+    await rm(file, { force: true });
+    return 1;
   }
 
   async #sweepBatch(names: readonly string[]): Promise<number> {
@@ -75,6 +83,7 @@ export class SpoolSweeper {
   }
 }
 
+const COPY = /^[0-9a-f-]{36}\.copy$/;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 async function modifiedAtMs(file: string): Promise<number> {
