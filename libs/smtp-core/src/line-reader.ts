@@ -45,21 +45,26 @@ export class LineReader {
         return text.includes('\r') || text.includes('\0') ? { kind: 'bad-line-end' } : { kind: 'line', text };
       }
     }
-    return this.#readByOctets(bytes, from);
+    return this.#readInPieces(bytes, from);
   }
 
   // Lines that came in pieces, are too long, or are wrong. INVARIANT (bounded): holds at most `maxBytes`.
-  #readByOctets(bytes: Buffer, from: number): LineEvent | undefined {
-    for (let at = from; at < bytes.length; at += 1) {
-      const octet = bytes[at] ?? NUL;
-      const ends = octet === LF && this.#afterCr;
-      const wrong = octet === NUL || (octet === LF) !== this.#afterCr;
-      if (ends || wrong) {
+  #readInPieces(bytes: Buffer, from: number): LineEvent | undefined {
+    const lf = bytes.indexOf(LF, from);
+    const end = lf < 0 ? bytes.length : lf + 1;
+    let at = from;
+    while (at < end) {
+      if (this.#afterCr || bytes[at] === LF || bytes[at] === NUL) {
         this.next = at + 1;
-        return this.#finish(ends);
+        return this.#finish(this.#afterCr && bytes[at] === LF);
       }
-      if (octet === CR) this.#afterCr = true;
-      else this.#hold(octet);
+      const mark = markIn(bytes, at, end);
+      this.#hold(bytes, at, mark);
+      at = mark;
+      if (bytes[mark] === CR && mark < end) {
+        this.#afterCr = true;
+        at = mark + 1;
+      }
     }
     this.next = bytes.length;
     return undefined;
@@ -75,16 +80,33 @@ export class LineReader {
     return length + 2 > this.#maxBytes ? { kind: 'too-long' } : { kind: 'line', text };
   }
 
-  #hold(octet: number): void {
-    if (this.#length < this.#maxBytes) {
-      this.#held ??= Buffer.allocUnsafeSlow(Math.min(FIRST_HELD_BYTES, this.#maxBytes));
-      if (this.#length === this.#held.length) {
-        const larger = Buffer.allocUnsafeSlow(Math.min(this.#held.length * 2, this.#maxBytes));
-        this.#held.copy(larger);
-        this.#held = larger;
-      }
-      this.#held[this.#length] = octet;
+  #hold(bytes: Buffer, from: number, to: number): void {
+    const length = Math.min(this.#length, this.#maxBytes);
+    const held = Math.min(to - from, this.#maxBytes - length);
+    if (held > 0) {
+      this.#roomFor(length, length + held).set(bytes.subarray(from, from + held), length);
     }
-    this.#length += 1;
+    this.#length += to - from;
   }
+
+  /** The buffer of the line, its first `length` octets kept, with room for `wanted` of them. */
+  #roomFor(length: number, wanted: number): Buffer {
+    const had = this.#held;
+    if (had !== undefined && had.length >= wanted) return had;
+    const size = Math.min(Math.max(FIRST_HELD_BYTES, wanted, (had?.length ?? 0) * 2), this.#maxBytes);
+    const larger = Buffer.allocUnsafeSlow(size);
+    had?.copy(larger, 0, 0, length);
+    this.#held = larger;
+    return larger;
+  }
+}
+
+/** Where the first CR or NUL is, or `end`; an LF is nowhere but at `end - 1`, behind the octets that count. */
+function markIn(bytes: Buffer, from: number, end: number): number {
+  const stretch = bytes.subarray(from, end);
+  const cr = stretch.indexOf(CR);
+  const nul = (cr < 0 ? stretch : stretch.subarray(0, cr)).indexOf(NUL);
+  const mark = nul >= 0 ? nul : cr;
+  if (mark >= 0) return from + mark;
+  return bytes[end - 1] === LF ? end - 1 : end;
 }
