@@ -195,7 +195,8 @@ export class GroupCommitter {
       await writing;
     } catch (error) {
       // Its caller gives the messages up: should they be stored after all, they are for whoever claims them.
-      if (owner !== null && error instanceof OperationalError && !error.outcomeKnown) {
+      const unknown = error instanceof OperationalError && !error.outcomeKnown;
+      if (owner !== null && messages.length > 0 && unknown) {
         this.#options.recovery.acceptLost(
           owner,
           messages.map(({ id }) => id),
