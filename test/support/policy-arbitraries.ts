@@ -183,7 +183,10 @@ export function arbitraryDocument(options: RuleOptions = {}): fc.Arbitrary<Recor
         rcpt: phase('rcpt'),
         message: phase('message'),
       }),
-      routing: fc.array(conditions(rcptFacts), { maxLength: 2 }),
+      routing: fc.array(conditions(rcptFacts), {
+        minLength: options.minRules ?? 0,
+        maxLength: (options.minRules ?? 0) + 2,
+      }),
       rewriting: fc.constantFrom<readonly unknown[]>(
         [],
         [{ name: 'brand', recipient: { from: '*@other.example', to: '{local}@ours.example' } }],

@@ -95,6 +95,7 @@ function compileParts(context: CompileContext): CompiledPolicy {
   const postmasterDomain = compilePostmasterDomain(context, domains, firstDomain(context, domains));
   const tests = compileTests(context);
   const invariants = compileInvariants(context);
+  const routingIndex = buildRuleIndex(routing, context.slots);
   const program: Program = {
     listeners: compileListenerPrograms(context, listeners),
     lists: context.slots,
@@ -104,6 +105,7 @@ function compileParts(context: CompileContext): CompiledPolicy {
     aclIndex: indexRules(acl, context.slots),
     rewriting,
     routing,
+    ...(routingIndex === undefined ? {} : { routingIndex }),
     copies,
     mixedVerdicts: context.document.settings?.['mixed-verdicts'] ?? 'hold',
     ...(postmasterDomain === undefined ? {} : { postmasterDomain }),

@@ -5,6 +5,7 @@
 import { ruleHolds, unknownIn } from './conditions.js';
 import { isExpired, UNKNOWN_REPLY, type Outcome } from './decide.js';
 import type { CopyRule, RoutingRule } from './program.js';
+import { candidates } from './rule-index.js';
 import type { Scope } from './scope.js';
 import { traceStep } from './trace.js';
 import { NO, triOf, UNKNOWN, YES } from './tri.js';
@@ -48,7 +49,7 @@ function deferred(by: string, reply: DecisionReply): Outcome {
 
 /** First match; a rule that can not be decided defers, it is never passed over. */
 export function routeOutcome(scope: Scope, accepted: Outcome): Placed {
-  for (const rule of scope.snapshot.policy.program.routing) {
+  for (const rule of routingRules(scope)) {
     if (isExpired(scope, rule.expiresAtMs)) continue;
     const holds = ruleHolds(scope, rule);
     const effect = `route ${rule.route}`;
@@ -61,6 +62,19 @@ export function routeOutcome(scope: Scope, accepted: Outcome): Placed {
   }
   traceStep(scope, { stage: 'routing', id: 'builtin/no-route', result: triOf(true), effect: 'defer' });
   return deferred('builtin/no-route', NO_ROUTE);
+}
+
+/** Who asks for steps wants to see every rule. */
+function* routingRules(scope: Scope): Generator<RoutingRule> {
+  const { routing, routingIndex } = scope.snapshot.policy.program;
+  if (routingIndex === undefined || scope.trace !== undefined) {
+    yield* routing;
+    return;
+  }
+  for (const position of candidates(routingIndex, scope)) {
+    const rule = routing[position];
+    if (rule !== undefined) yield rule;
+  }
 }
 
 function unknownRoute(scope: Scope, rule: RoutingRule | CopyRule): Outcome {

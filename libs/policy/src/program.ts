@@ -188,6 +188,8 @@ export interface Program {
   readonly aclIndex: Readonly<Partial<Record<AclPhase, RuleIndex>>>;
   readonly rewriting: readonly Rewriting[];
   readonly routing: readonly RoutingRule[];
+  /** Absent where there are few. */
+  readonly routingIndex?: RuleIndex;
   readonly copies: readonly CopyRule[];
   readonly mixedVerdicts: MixedVerdicts;
   readonly postmasterDomain?: string;

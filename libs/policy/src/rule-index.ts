@@ -13,6 +13,9 @@ import { splitAddress } from './values/addresses.js';
 import { parseIp } from './values/networks.js';
 import type { FactDefinition } from './vocabulary.js';
 
+/** Any rule: of an acl phase, or of routing. */
+type Guarded = Pick<Rule, 'when'>;
+
 /** Below this, walking is as fast. */
 const MIN_RULES = 12;
 
@@ -50,12 +53,12 @@ function guardOf(
 }
 
 /** Exact values before lists: they are the narrower guards. */
-function bestGuard(rule: Rule): Condition | undefined {
+function bestGuard(rule: Guarded): Condition | undefined {
   const able = rule.when.filter((condition) => guardOf(condition) !== undefined);
   return able.find((condition) => guardOf(condition)?.slots.length === 0) ?? able[0];
 }
 
-export function buildRuleIndex(rules: readonly Rule[], lists: readonly ListSlot[]): RuleIndex | undefined {
+export function buildRuleIndex(rules: readonly Guarded[], lists: readonly ListSlot[]): RuleIndex | undefined {
   if (rules.length < MIN_RULES) return undefined;
   const unguarded: number[] = [];
   const facts = new Map<string, FactIndex>();

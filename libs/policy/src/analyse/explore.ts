@@ -10,11 +10,13 @@ import { proveInvariants } from './invariants.js';
 import { canMoveTo } from './moves.js';
 import { reportOrder } from './order.js';
 import { Searcher, type SearchResult } from './search.js';
+import { reportSurprises } from './surprises.js';
 
 /** Steps of all searches of one document together: some seconds. */
 const BUDGET = 400_000;
 
 export function explore(policy: CompiledPolicy, findings: Findings): void {
+  reportSurprises(policy, findings);
   const flow = buildFlow(policy);
   for (const { id, pointer } of flow.tangled) {
     const message = `rule \`${id}\` has too many cases to be proven, expected fewer lists and values in one rule, or a list of their own for them`;
