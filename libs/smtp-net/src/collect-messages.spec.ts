@@ -30,6 +30,34 @@ describe('collected messages', () => {
     expect(messages[0]?.session.client.address).toBe('127.0.0.1');
   });
 
+  it('hold what the sender asked about notices, of each accepted recipient, and that there is UTF-8', async () => {
+    const messages: CollectedMessage[] = [];
+    const take = (message: CollectedMessage): undefined => void messages.push(message);
+    const refuseFirst = collectMessages(take, {
+      rcpt: (_, path) => (path.kind === 'mailbox' && path.mailbox.localPart === 'no' ? NO : { effect: 'accept' }),
+    });
+    const peer = dial(await serve(refuseFirst));
+    await peer.begin('ehlo');
+    await peer.say(
+      'MAIL FROM:<ü@client.test> SMTPUTF8 RET=HDRS ENVID=x+2B1',
+      'RCPT TO:<no@mx.test> NOTIFY=DELAY',
+      'RCPT TO:<a@mx.test> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;z@mx.test',
+      'RCPT TO:<b@mx.test>',
+      'DATA',
+    );
+    await send(peer, 'x\r\n');
+    expect(messages).toMatchObject([
+      {
+        sender: 'ü@client.test',
+        smtpUtf8: true,
+        ret: 'HDRS',
+        envelopeId: 'x+2B1',
+        recipients: ['a@mx.test', 'b@mx.test'],
+        recipientParameters: [{ notify: ['SUCCESS', 'FAILURE'], originalRecipient: 'rfc822;z@mx.test' }, {}],
+      },
+    ]);
+  });
+
   it('are answered as their taker says', async () => {
     const listener = await serve(collectMessages(() => Promise.resolve(NO)));
     const peer = dial(listener);

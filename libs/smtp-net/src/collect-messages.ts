@@ -5,7 +5,7 @@
  * One message is bounded by the server's `maxMessageBytes`, all messages of a collector together by `maxHeldBytes`.
  */
 import { printMailbox } from '#smtp-core';
-import type { Answer, ForwardPath, ReversePath } from '#smtp-core';
+import type { Answer, ForwardPath, MailParams, RcptParams, ReversePath } from '#smtp-core';
 import type { ContentSink, MaybePromise, ServerSession, SmtpServerHooks } from './hooks.js';
 
 export interface CollectedMessage {
@@ -13,6 +13,13 @@ export interface CollectedMessage {
   readonly sender: string;
   /** Accepted forward paths without brackets, in the order given; `Postmaster` when it came without a domain. */
   readonly recipients: readonly string[];
+  /** NOTIFY and ORCPT, in the order of `recipients`; the relays pass them on. */
+  readonly recipientParameters: readonly RcptParams[];
+  /** MAIL said SMTPUTF8: header and addresses may hold UTF-8. */
+  readonly smtpUtf8: boolean;
+  /** RET and ENVID. */
+  readonly ret?: 'FULL' | 'HDRS';
+  readonly envelopeId?: string;
   /** Header and body as received: lines end in CR LF, dots are unstuffed. */
   readonly content: Buffer;
   readonly session: ServerSession;
@@ -39,12 +46,12 @@ export function collectMessages(take: MessageTaker, options: CollectOptions = {}
     ...hooks,
     async mail(session, reversePath, params) {
       const answer = (await hooks.mail?.(session, reversePath, params)) ?? ACCEPT;
-      if (answer.effect === 'accept') open.set(session, new Collection(reversePath, memory));
+      if (answer.effect === 'accept') open.set(session, new Collection(reversePath, params, memory));
       return answer;
     },
     async rcpt(session, forwardPath, params) {
       const answer = (await hooks.rcpt?.(session, forwardPath, params)) ?? ACCEPT;
-      if (answer.effect === 'accept') open.get(session)?.add(forwardPath);
+      if (answer.effect === 'accept') open.get(session)?.add(forwardPath, params);
       return answer;
     },
     data: (session) => ({ effect: 'accept', sink: collectionOf(open, session) }),
@@ -70,17 +77,29 @@ class Collection implements ContentSink {
   /** More was sent than may be held; nothing of it is kept. */
   full = false;
   readonly #sender: string;
+  readonly #wishes: Pick<CollectedMessage, 'smtpUtf8' | 'ret' | 'envelopeId'>;
   readonly #recipients: string[] = [];
+  readonly #recipientParameters: RcptParams[] = [];
   readonly #memory: { heldBytes: number; readonly maxHeldBytes: number };
   #chunks: Buffer[] = [];
   #heldBytes = 0;
 
-  constructor(reversePath: ReversePath, memory: { heldBytes: number; readonly maxHeldBytes: number }) {
+  constructor(
+    reversePath: ReversePath,
+    { smtpUtf8, ret, envelopeId }: MailParams,
+    memory: { heldBytes: number; readonly maxHeldBytes: number },
+  ) {
     this.#sender = reversePath.kind === 'null' ? '' : printMailbox(reversePath.mailbox);
+    this.#wishes = {
+      smtpUtf8: smtpUtf8 === true,
+      ...(ret === undefined ? {} : { ret }),
+      ...(envelopeId === undefined ? {} : { envelopeId }),
+    };
     this.#memory = memory;
   }
 
-  add(forwardPath: ForwardPath): void {
+  add(forwardPath: ForwardPath, params: RcptParams): void {
+    this.#recipientParameters.push(params);
     this.#recipients.push(forwardPath.kind === 'postmaster' ? 'Postmaster' : printMailbox(forwardPath.mailbox));
   }
 
@@ -104,6 +123,13 @@ class Collection implements ContentSink {
   }
 
   message(session: ServerSession): CollectedMessage {
-    return { sender: this.#sender, recipients: this.#recipients, content: Buffer.concat(this.#chunks), session };
+    return {
+      sender: this.#sender,
+      recipients: this.#recipients,
+      recipientParameters: this.#recipientParameters,
+      ...this.#wishes,
+      content: Buffer.concat(this.#chunks),
+      session,
+    };
   }
 }

@@ -34,6 +34,7 @@ export function sessionOptionsOf(host: ConnectionHost, client: Endpoint, tls: Tl
   return {
     hostname,
     limits,
+    ...settings.offers,
     ...(settings.greetingDelayMs === undefined ? {} : { earlyTalkers: 'told' }),
     ...(settings.tls?.mode === 'starttls' && { startTls: true, tlsRequired: settings.tls.required === true }),
     ...(tls === undefined ? {} : { tls }),

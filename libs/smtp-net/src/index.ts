@@ -20,6 +20,7 @@ export type {
   AuthSettings,
   ListenerSettings,
   ListenOptions,
+  Offers,
   ScramDecoy,
   SmtpListener,
   SmtpServer,

@@ -321,6 +321,14 @@ describe('settings changed while a listener is open', () => {
     expect((await last.say('EHLO client.test'))[0]).toContain('SIZE 1000');
   });
 
+  it('what is not to be offered is neither offered nor taken', async () => {
+    const peer = dial(await serveWith({}, { offers: { dsn: false, chunking: false } }));
+    await peer.reply();
+    const [ehlo = ''] = await peer.say('EHLO client.test');
+    expect([ehlo.includes('DSN'), ehlo.includes('CHUNKING'), ehlo.includes('SMTPUTF8')]).toEqual([false, false, true]);
+    expect(await peer.say('MAIL FROM:<> RET=FULL')).toEqual([expect.stringMatching(/^555 /)]);
+  });
+
   it('to implicit TLS and back', async () => {
     const listener = await serveWith({}, {});
     listener.setOptions({ tls });

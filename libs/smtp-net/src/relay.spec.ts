@@ -64,6 +64,30 @@ describe('relay by MX', () => {
     expect(two.connections).toBe(0);
   });
 
+  it('passes on what the sender asked, each recipient with its own wishes, also to the next exchanger', async () => {
+    const extensions = ['PIPELINING', '8BITMIME', 'SMTPUTF8', 'DSN'];
+    const deferA = ({ line }: { line: string }): string | undefined =>
+      line.includes('<a@') ? '450 4.2.0 Later\r\n' : undefined;
+    const [one, two] = await exchangers({ extensions, at: { rcpt: deferA } }, { extensions });
+    const message: MessageToRelay = {
+      ...MESSAGE,
+      recipients: ['ü@one.test', 'a@one.test'],
+      recipientParameters: [{ notify: ['NEVER'] }, { notify: ['SUCCESS'], originalRecipient: 'rfc822;z@one.test' }],
+      smtpUtf8: true,
+      ret: 'HDRS',
+      envelopeId: 'x+2B1',
+      session: { client: { address: '192.0.2.1', port: 1 }, helo: 'client.test', protocol: 'ESMTP' },
+    };
+    expect(await byMx(one.port, both, message)).toEqual({ effect: 'accept' });
+    const mailOf = (mx: ForeignMx): string | undefined => mx.commands.find((line) => line.startsWith('MAIL'));
+    expect(mailOf(one)).toMatch(/^MAIL FROM:<> SMTPUTF8 RET=HDRS ENVID=x\+2B1$/);
+    expect(mailOf(two)).toBe(mailOf(one));
+    expect(two.commands.filter((line) => line.startsWith('RCPT'))).toEqual([
+      'RCPT TO:<a@one.test> NOTIFY=SUCCESS ORCPT=rfc822;z@one.test',
+    ]);
+    expect(one.accepted[0]?.content.toString()).toContain(' with UTF8SMTP id ');
+  });
+
   it('uses the domain itself when it has no MX, and an address as it stands', async () => {
     const [one] = await exchangers({}, {});
     const message = { ...MESSAGE, recipients: ['a@[127.0.0.11]'] };

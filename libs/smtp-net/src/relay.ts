@@ -3,16 +3,20 @@
  * RFC 5321 s5.1 (order of MX, equals at random, ourselves cut off), RFC 7505 (null MX), s4.4 (trace).
  *
  * For programs that hand the outcome to their own client at once. The gateway does not use it: its worker in
- * libs/delivery queues, retries, bounces and keeps connections. Known gaps: mail loops are not counted; no TLS yet.
+ * libs/delivery queues, retries, bounces and keeps connections. What the sender asked about notices (RFC 3461) is passed
+ * on. Known gaps: mail loops are not counted; no TLS yet; a next hop without DSN makes no notice of success, nor do we.
  */
 import { isPermanent, isPositive, isTransient, parseMailbox, protocolName, receivedHeader } from '#smtp-core';
-import type { Answer, ClientFault, RecipientResult, Reply } from '#smtp-core';
+import type { Answer, ClientFault, ClientTransaction, RecipientResult, Reply } from '#smtp-core';
 import { connectSmtp, SmtpConnectFault } from './client.js';
 import type { SmtpConnectOptions } from './client.js';
 import type { ServerSession } from './hooks.js';
 
 /** What `collectMessages` hands over fits. */
-export interface MessageToRelay {
+export interface MessageToRelay extends Pick<
+  ClientTransaction,
+  'smtpUtf8' | 'ret' | 'envelopeId' | 'recipientParameters'
+> {
   readonly sender: string;
   readonly recipients: readonly string[];
   /** Lines end in CR LF. */
@@ -29,6 +33,7 @@ export type MxResolver = (
 ) => Promise<readonly { readonly exchange: string; readonly priority: number }[]>;
 
 const SMTP_PORT = 25;
+const IN_UTF8 = { smtpUtf8: true } as const;
 const LITERAL = /^\[(?:ipv6:)?([0-9a-f.:]+)\]$/i;
 
 /** Offers the message to one host, a name or an address. Never rejects: faults are in the results, one per recipient. */
@@ -47,14 +52,14 @@ export async function relayByMx(
 ): Promise<readonly RecipientResult[]> {
   const { resolveMx, port = SMTP_PORT, ...rest } = options;
   const traced = withTrace(message, rest.heloName);
-  const domainOf = (recipient: string): string => parseMailbox(recipient)?.domain ?? '';
+  const domainOf = (recipient: string): string => parseMailbox(recipient, IN_UTF8)?.domain ?? '';
   const domains = new Set(message.recipients.map(domainOf));
   const results = await Promise.all(
     Array.from(domains, async (domain) => {
       const recipients = message.recipients.filter((recipient) => domainOf(recipient) === domain);
       const hosts = await exchangersOf(domain, rest.heloName, resolveMx);
       if (!Array.isArray(hosts)) return refused(recipients, hosts);
-      return offer({ ...traced, recipients }, hosts, { ...rest, port });
+      return offer(restrictedTo(traced, recipients), hosts, { ...rest, port });
     }),
   );
   const byAddress = new Map(results.flat().map((result) => [result.address, result]));
@@ -82,15 +87,23 @@ function replyOf(result: RecipientResult): Reply {
   return { code: 451, enhanced: '4.5.0', lines: ['The next hop gave an unexpected reply'] };
 }
 
+/** The same message for some of its recipients, each with its own parameters. */
+function restrictedTo(message: MessageToRelay, recipients: readonly string[]): MessageToRelay {
+  const { recipientParameters } = message;
+  if (recipientParameters === undefined) return { ...message, recipients };
+  const parametersOf = (address: string) => recipientParameters[message.recipients.indexOf(address)] ?? {};
+  return { ...message, recipients, recipientParameters: recipients.map(parametersOf) };
+}
+
 function withTrace(message: MessageToRelay, hostname: string): MessageToRelay {
-  const { session, recipients } = message;
+  const { session, recipients, smtpUtf8 } = message;
   if (session === undefined) return message;
-  const recipient = recipients.length === 1 ? parseMailbox(recipients[0] ?? '') : undefined;
+  const recipient = recipients.length === 1 ? parseMailbox(recipients[0] ?? '', IN_UTF8) : undefined;
   const trace = receivedHeader({
     helo: session.helo,
     address: session.client.address,
     hostname,
-    protocol: protocolName(session),
+    protocol: protocolName({ protocol: session.protocol, tls: session.tls, auth: session.auth, smtpUtf8 }),
     ...(session.tls === undefined ? {} : { tls: session.tls }),
     id: crypto.randomUUID(),
     ...(recipient === undefined ? {} : { recipient }),
@@ -151,7 +164,7 @@ async function offer(
   for (const host of hosts) {
     const recipients = message.recipients.filter((address) => isOpen(results.get(address)));
     if (recipients.length === 0) break;
-    const told = await attempt({ ...message, recipients }, host, options);
+    const told = await attempt(restrictedTo(message, recipients), host, options);
     for (const result of told) results.set(result.address, result);
   }
   return message.recipients.flatMap((address) => results.get(address) ?? []);
@@ -164,18 +177,19 @@ function isOpen(result: RecipientResult | undefined): boolean {
 }
 
 async function attempt(
-  { sender, recipients, content }: MessageToRelay,
+  message: MessageToRelay,
   host: string,
   options: RelayOptions & { readonly port: number },
 ): Promise<readonly RecipientResult[]> {
   try {
     const connection = await connectSmtp({ ...options, host, address: host });
+    const { content } = message;
     const body8bit = content.some((octet) => octet > 127);
-    const result = await connection.send({ sender, recipients, content, sizeBytes: content.length, body8bit });
+    const result = await connection.send({ ...message, sizeBytes: content.length, body8bit });
     void connection.quit(); // nobody waits for the goodbye
     return result.recipients;
   } catch (error) {
-    if (error instanceof SmtpConnectFault) return refused(recipients, error.fault);
+    if (error instanceof SmtpConnectFault) return refused(message.recipients, error.fault);
     throw error;
   }
 }

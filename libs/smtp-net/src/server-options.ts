@@ -47,6 +47,13 @@ export interface AuthSettings {
   readonly required?: boolean;
 }
 
+/** On unless set to false. */
+export interface Offers {
+  readonly smtpUtf8?: boolean;
+  readonly chunking?: boolean;
+  readonly dsn?: boolean;
+}
+
 /** What may be changed while a listener is open; applies to sessions that begin from then on. */
 export interface ListenerSettings {
   /** Told to the hooks as `session.listener`. */
@@ -55,6 +62,8 @@ export interface ListenerSettings {
   readonly limits?: Partial<SmtpLimits> | undefined;
   readonly tls?: TlsSettings | undefined;
   readonly auth?: AuthSettings | undefined;
+  /** What EHLO is not to offer, because the program cannot keep it: `dsn: false` where NOTIFY goes nowhere. */
+  readonly offers?: Offers | undefined;
   /** Every connection begins with a PROXY header; whoever is not listed here is cut off without a word. */
   readonly proxyFrom?: ((address: string) => boolean) | undefined;
   /** XCLIENT is offered to these peers. */

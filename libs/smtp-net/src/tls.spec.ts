@@ -326,6 +326,21 @@ describe('handshakes', () => {
     expect(turned).toEqual(['tls-failed', 'tls-failed']);
   });
 
+  it.each(['starttls', 'implicit'] as const)(
+    'a client that leaves in the middle is not waited for (%s)',
+    async (mode) => {
+      const listener = await serveWith({}, { tls: { ...settings, mode }, limits: { handshakeTimeoutMs: 60_000 } });
+      const peer = dial(listener);
+      if (mode === 'starttls') {
+        await peer.begin('ehlo');
+        await peer.say('STARTTLS');
+      }
+      peer.socket.end(Buffer.from('16030100', 'hex'));
+      await peer.closed();
+      await eventually(() => listener.server.connections === 0, 'the place is free');
+    },
+  );
+
   it('too many at a time: the oldest makes room', async () => {
     const listener = await serveWith({}, { tls: { ...settings, mode: 'implicit' }, limits: { maxHandshakes: 2 } });
     const stalled = [dial(listener), dial(listener)];
