@@ -53,12 +53,12 @@ const playable = readTranscripts(path.resolve(import.meta.dirname, '../transcrip
   return plain && accepted && canPlayOverTcp(transcript) && !REFUSED_BY_POLICY.has(transcript.file);
 });
 
-/** The gateway says its own name for a message, and the transcript that of its script. */
+/** The gateway says its own name for a message, and the transcript that of its script; its refusals name the transaction. */
 function withOwnIds(transcript: Transcript): Transcript {
   const steps = transcript.steps.map((step): Step => {
-    return step.kind === 'expect'
-      ? { ...step, text: step.text.replace(/^250 2\.0\.0 Accepted.*/, '250 2.0.0 Accepted {id}') }
-      : step;
+    if (step.kind !== 'expect') return step;
+    const text = step.text.replace(/^250 2\.0\.0 Accepted.*/, '250 2.0.0 Accepted {id}');
+    return { ...step, text: /^[45]/.test(text) ? `${text}{trace?}` : text };
   });
   return { ...transcript, steps };
 }

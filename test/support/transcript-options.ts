@@ -3,6 +3,7 @@
  *
  *   @ offers starttls auth=PLAIN,LOGIN in-clear xclient no-smtputf8 no-chunking no-dsn
  *   @ requires tls auth                        @ tolerates early-talkers pipelining
+ *   @ refuses unknown-before-ehlo
  *   @ tls TLSv1.3 TLS_AES_256_GCM_SHA384       implicit TLS, established before the greeting
  *   @ after [tls] [auth] ehlo | helo | mail | rcpt | data
  */
@@ -26,6 +27,7 @@ const WORDS: Readonly<Record<string, ServerOptions>> = {
   'offers no-dsn': { dsn: false },
   'requires tls': { tlsRequired: true },
   'requires auth': { authRequired: true },
+  'refuses unknown-before-ehlo': { unknownBeforeEhlo: 'refused' },
   'tolerates early-talkers': { earlyTalkers: 'told' },
   'tolerates pipelining': { syncPoints: 'tolerated' },
 };
@@ -33,7 +35,7 @@ const WORDS: Readonly<Record<string, ServerOptions>> = {
 export function readServerOptions(directives: ReadonlyMap<string, string>, file: string): ServerOptions {
   const limits = readLimits(directives.get('limits') ?? '', file);
   const options: Mutable<ServerOptions> = { limits };
-  for (const name of ['offers', 'requires', 'tolerates']) {
+  for (const name of ['offers', 'requires', 'refuses', 'tolerates']) {
     for (const word of words(directives.get(name))) {
       const mechanisms = /^auth=(.+)$/.exec(word)?.[1]?.split(',');
       if (mechanisms !== undefined) options.auth = { ...options.auth, mechanisms };

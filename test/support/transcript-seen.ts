@@ -95,7 +95,10 @@ export function expectLine(
   step: Extract<Step, { kind: 'expect' }>,
   got: string | undefined,
 ): void {
-  const pattern = step.text.replace(/[.*+?^$()|[\]\\]/g, '\\$&').replace(/\{\w+\}/g, '[A-Za-z0-9_]+');
+  const pattern = step.text
+    .replace(/[.*+?^$()|[\]\\]/g, '\\$&')
+    .replace('{trace\\?}', '(?: \\[\\w+\\])?')
+    .replace(/\{\w+\}/g, '[A-Za-z0-9_]+');
   if (got !== undefined && new RegExp(`^${pattern}$`).test(got)) return;
   throw difference(transcript, step, got === undefined ? 'nothing' : `\`${got}\``);
 }

@@ -18,7 +18,7 @@ import { assertAllAsked, check, expectLine, groupSends, holds } from './transcri
 /** How long a client that speaks before the greeting has for it. */
 const GREETING_DELAY_MS = 40;
 const LISTENER_OPTIONS: ReadonlySet<string> = new Set([
-  'limits', 'startTls', 'tls', 'tlsRequired', 'auth', 'authRequired', 'xclient', 'earlyTalkers',
+  'limits', 'startTls', 'tls', 'tlsRequired', 'auth', 'authRequired', 'xclient', 'earlyTalkers', 'unknownBeforeEhlo',
 ]); // prettier-ignore
 const PLAYABLE_EVENTS: ReadonlySet<string> = new Set(['eof', 'tls']);
 
@@ -60,7 +60,7 @@ export async function listenFor(transcript: Transcript, seen: Observations): Pro
 }
 
 async function settingsFor({ options }: Transcript): Promise<ListenerSettings> {
-  const { limits = {}, auth, earlyTalkers } = options;
+  const { limits = {}, auth, earlyTalkers, unknownBeforeEhlo } = options;
   const { certificate: cert, key } = await certificate;
   const context = createServerContext({ cert, key });
   const required = { required: options.tlsRequired === true };
@@ -71,6 +71,7 @@ async function settingsFor({ options }: Transcript): Promise<ListenerSettings> {
     ...(needsTls ? { tls: { mode, ...required, secureContext: () => context } } : {}),
     ...(auth === undefined ? {} : { auth: { ...auth, required: options.authRequired === true } }),
     ...(options.xclient === true ? { xclientFrom: () => true } : {}),
+    unknownBeforeEhlo,
     ...(earlyTalkers === 'told' ? { greetingDelayMs: GREETING_DELAY_MS } : {}),
   };
 }

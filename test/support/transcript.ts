@@ -4,13 +4,13 @@
  *   # Title, and the RFC section it shows.          @ after …, @ limits …, @ offers …    see `transcript-options.ts`
  *   S: 250 2.1.0 Sender OK                          S: 334 {base64 "Username:"}
  *   C: MAIL FROM:<a@client.test>                    C> "raw octets\n" * 3
- *   ? mail a@client.test -> refuse 550 5.7.1 No     ~ eof | lost | timeout | shutdown | tls
+ *   ? mail a@client.test -> refuse 550 5.7.1 No     … -> accept named T1     ~ eof | lost | timeout | shutdown | tls
  *   ? auth LOGIN continue "ann" -> challenge "Password:"         … -> accept as ann
  *   = closed quit | content "…" | accepted 2 recipients | ended reset | open
  *   = helo client.test | protocol ESMTPSA | tls TLSv1.3 | auth ann by PLAIN | early-talker yes
  *
  * Client lines up to the next `S:`, `~` or `=` are one group: what a client may have in flight. `{id}` in a server line
- * stands for any token. A question without a `?` line is accepted; every `?` line must have been asked, in order.
+ * stands for any token, `{trace?}` for a trace in brackets, if there is one. A question without a `?` line is accepted; every `?` line must have been asked, in order.
  * `@ play whole`: what is shown depends on how the octets arrive. `@ play machine`: not over TCP.
  */
 import { readFileSync, readdirSync } from 'node:fs';
@@ -133,12 +133,12 @@ function addDirective(directives: Map<string, string>, text: string): void {
   directives.set(space < 0 ? text : text.slice(0, space), space < 0 ? '' : text.slice(space + 1));
 }
 
-const ANSWER = /^(.+) -> (?:(accept)(?: as (\S+))?|(refuse)|challenge "(.*)")(?: (\d{3} .+?))?( and close)?$/;
+const ANSWER = /^(.+) -> (?:(accept)(?: as (\S+))?(?: named (\S+))?|(refuse)|challenge "(.*)")(?: (\d{3} .+?))?( and close)?$/;
 
 function readAnswer(text: string, file: string, line: number): ScriptedAnswer {
   const match = ANSWER.exec(text);
   if (match === null) throw new Error(`${file}:${String(line)}: expected \`question -> answer [reply]\``);
-  const [, question = '', accept, identity, , challenge, replyText, close] = match;
+  const [, question = '', accept, identity, trace, , challenge, replyText, close] = match;
   const reply = replyText === undefined ? {} : { reply: readReply(replyText) };
   if (challenge !== undefined) {
     return {
@@ -148,7 +148,8 @@ function readAnswer(text: string, file: string, line: number): ScriptedAnswer {
     };
   }
   if (accept !== undefined) {
-    return { line, question, answer: { effect: 'accept', ...(identity === undefined ? {} : { identity }), ...reply } };
+    const named = { ...(identity !== undefined && { identity }), ...(trace !== undefined && { trace }) };
+    return { line, question, answer: { effect: 'accept', ...named, ...reply } };
   }
   const isAuth = question.startsWith('auth ');
   if (replyText === undefined && !isAuth) throw new Error(`${file}:${String(line)}: a refusal needs its reply`);

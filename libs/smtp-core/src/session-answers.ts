@@ -21,14 +21,16 @@ export function takeAnswer(
 ): void {
   assertFits(question, answer);
   if (question.kind === 'auth') takeAuthAnswer(question, answer as AuthAnswer, state, voice);
-  else if (answer.effect === 'accept') accepted(question, answer.reply, state, voice);
+  else if (answer.effect === 'accept') accepted(question, answer, state, voice);
   else if (answer.effect === 'refuse') refused(question, answer as Extract<Answer, { effect: 'refuse' }>, state, voice);
 }
+
+type Accepted = Extract<Answer, { effect: 'accept' }>;
 
 // INVARIANT (no unasked acceptance): the only place that utters a positive reply to a mail command.
 function accepted(
   question: Exclude<Question, AuthQuestion>,
-  reply: Reply | undefined,
+  { reply, trace }: Accepted,
   state: SessionState,
   voice: SessionVoice,
 ): void {
@@ -50,7 +52,7 @@ function accepted(
       return;
     case 'mail':
       state.tally.transactions += 1;
-      state.transaction = { recipients: 0, utf8: question.params.smtpUtf8 === true };
+      state.transaction = { recipients: 0, utf8: question.params.smtpUtf8 === true, trace };
       voice.reply(reply ?? replyFor('sender-ok'));
       return;
     case 'rcpt':
@@ -69,7 +71,11 @@ function accepted(
 }
 
 function withRecipient(transaction: Transaction | undefined): Transaction {
-  return { recipients: (transaction?.recipients ?? 0) + 1, utf8: transaction?.utf8 === true };
+  return {
+    recipients: (transaction?.recipients ?? 0) + 1,
+    utf8: transaction?.utf8 === true,
+    trace: transaction?.trace,
+  };
 }
 
 function greetingReply(state: SessionState): Reply {

@@ -22,7 +22,7 @@ export function receiveChunk(chunk: Chunk, cell: Cell, state: SessionState, voic
     else state.tally.errors += 1;
     swallow(chunk, replyFor(key), state, voice);
   } else if (!state.intake.chunkFits(chunk.sizeBytes)) {
-    const refusal = replyFor('message-too-big');
+    const refusal = voice.named(replyFor('message-too-big'));
     state.spoiled = !chunk.last;
     voice.endTransaction('content-refused', refusal);
     swallow(chunk, refusal, state, voice);
@@ -77,7 +77,7 @@ export function takeContent(state: SessionState, voice: SessionVoice): void {
       return;
     }
     case 'unended': {
-      const { refusal } = intake;
+      const refusal = intake.refusal === undefined ? undefined : voice.named(intake.refusal);
       voice.endTransaction('content-refused', refusal);
       voice.close('protocol-error', refusal);
       return;
@@ -93,7 +93,8 @@ function takeEnd(refusal: Reply | undefined, state: SessionState, voice: Session
   } else refuseContent(refusal, voice);
 }
 
-function refuseContent(refusal: Reply, voice: SessionVoice): void {
+function refuseContent(given: Reply, voice: SessionVoice): void {
+  const refusal = voice.named(given);
   voice.endTransaction('content-refused', refusal);
   voice.reply(refusal);
 }

@@ -80,9 +80,12 @@ export interface AuthQuestion {
   readonly response: Buffer | undefined;
 }
 
-/** `accept` takes a 2xx reply instead of the catalogue's; `refuse` needs 4xx or 5xx. 421 always closes. */
+/**
+ * `accept` takes a 2xx reply instead of the catalogue's; `refuse` needs 4xx or 5xx. 421 always closes. `trace` names the
+ * transaction that `mail` begins: it ends every refusal that this machine utters in it.
+ */
 export type Answer =
-  | { readonly effect: 'accept'; readonly reply?: Reply }
+  | { readonly effect: 'accept'; readonly reply?: Reply; readonly trace?: string }
   | { readonly effect: 'refuse'; readonly reply: Reply; readonly close?: boolean };
 
 /** The answer to `auth`: go on with a challenge, or done. The identity an `accept` names is the session's from then on. */
@@ -158,6 +161,8 @@ export interface SessionOptions {
    * `earlyTalker` says so.
    */
   readonly earlyTalkers?: 'refused' | 'told';
+  /** `refused`: a line before EHLO that is no command of SMTP ends the session with 421. Default `tolerated`. */
+  readonly unknownBeforeEhlo?: 'refused' | 'tolerated';
   /** Offers STARTTLS. */
   readonly startTls?: boolean;
   /** Implicit TLS: established before the session began. */

@@ -20,6 +20,8 @@ export interface Transaction {
   readonly recipients: number;
   /** MAIL said SMTPUTF8. */
   readonly utf8: boolean;
+  /** What whoever accepted MAIL calls it. */
+  readonly trace: string | undefined;
 }
 
 export type Chunk = Extract<Command, { verb: 'BDAT' }>;

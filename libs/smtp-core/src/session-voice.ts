@@ -54,8 +54,17 @@ export class SessionVoice {
     return question;
   }
 
-  reply(reply: Reply, refused?: RefusedCommand): void {
+  reply(given: Reply, refused?: RefusedCommand): void {
+    const reply = this.named(given);
     this.#outputs.push(refused === undefined ? { kind: 'reply', reply } : { kind: 'reply', reply, refused });
+  }
+
+  /** A refusal inside a transaction says its trace, unless it does already; to be asked before the transaction ends. */
+  named(reply: Reply): Reply {
+    const trace = this.#state.transaction?.trace;
+    if (trace === undefined || reply.code < 400 || reply.lines.some((line) => line.includes(trace))) return reply;
+    const last = reply.lines.at(-1) ?? '';
+    return { ...reply, lines: [...reply.lines.slice(0, -1), `${last} [${trace}]`] };
   }
 
   content(bytes: Uint8Array): void {
@@ -92,8 +101,9 @@ export class SessionVoice {
     if (open) this.#outputs.push({ kind: 'transaction-ended', why, ...(reply === undefined ? {} : { reply }) });
   }
 
-  close(reason: CloseReason, reply?: Reply): void {
+  close(reason: CloseReason, given?: Reply): void {
     this.#closed = true;
+    const reply = given === undefined ? undefined : this.named(given);
     // Whoever is being asked for the message knows its end from the own answer; unless that is what went wrong.
     if (this.#question?.kind !== 'message' || reason === 'internal-error') {
       this.endTransaction(endFor(reason), reason === 'quit' ? undefined : reply);

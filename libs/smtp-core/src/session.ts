@@ -17,6 +17,7 @@ import type { LineEvent } from './line-reader.js';
 import { IDLE_VERBS, PHASE_TABLE, SYNC_POINTS, TLS_VERBS } from './phase-table.js';
 import type { Cell } from './phase-table.js';
 import { replyFor } from './reply-catalogue.js';
+import type { ReplyKey } from './reply-catalogue.js';
 import type { SaslDialog } from './sasl-dialog.js';
 import { takeAnswer } from './session-answers.js';
 import { carryOut, continueAuth } from './session-commands.js';
@@ -241,8 +242,9 @@ export class SmtpServerSession {
 
   #receiveCommand(parsed: CommandResult, moreWaits: boolean): void {
     const verb = parsed.ok ? parsed.command.verb : parsed.fault.verb;
-    if (moreWaits && verb !== undefined && SYNC_POINTS.has(verb) && this.#enforcesSync(verb)) {
-      this.#voice.violate('bad-pipelining');
+    const violation = this.#violationBy(verb, moreWaits);
+    if (violation !== undefined) {
+      this.#voice.violate(violation);
       return;
     }
     const cell = this.#cellFor(verb);
@@ -251,6 +253,13 @@ export class SmtpServerSession {
     else if (cell !== 'handle' && replyFor(cell).code >= 400) this.#voice.fail(cell);
     else if (parsed.ok) this.#receiveFitting(parsed.command, cell);
     else this.#voice.fail(parsed.fault.reply);
+  }
+
+  #violationBy(verb: Verb | undefined, moreWaits: boolean): ReplyKey | undefined {
+    const { options, helo } = this.#state;
+    if (verb === undefined)
+      return options.unknownBeforeEhlo === 'refused' && helo === undefined ? 'not-smtp' : undefined;
+    return moreWaits && SYNC_POINTS.has(verb) && this.#enforcesSync(verb) ? 'bad-pipelining' : undefined;
   }
 
   /** RFC 2920 s3.1. Clients that have proved who they are may be careless; with STARTTLS nobody may (RFC 3207 s4.2). */

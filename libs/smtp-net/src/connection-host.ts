@@ -35,6 +35,7 @@ export function sessionOptionsOf(host: ConnectionHost, client: Endpoint, tls: Tl
     hostname,
     limits,
     ...settings.offers,
+    unknownBeforeEhlo: settings.unknownBeforeEhlo ?? 'tolerated',
     ...(settings.greetingDelayMs === undefined ? {} : { earlyTalkers: 'told' }),
     ...(settings.tls?.mode === 'starttls' && { startTls: true, tlsRequired: settings.tls.required === true }),
     ...(tls === undefined ? {} : { tls }),

@@ -64,6 +64,8 @@ export interface ListenerSettings {
   readonly auth?: AuthSettings | undefined;
   /** What EHLO is not to offer, because the program cannot keep it: `dsn: false` where NOTIFY goes nowhere. */
   readonly offers?: Offers | undefined;
+  /** `refused`: a line before EHLO that is no command of SMTP ends the session. For listeners that strangers reach. */
+  readonly unknownBeforeEhlo?: 'refused' | 'tolerated' | undefined;
   /** Every connection begins with a PROXY header; whoever is not listed here is cut off without a word. */
   readonly proxyFrom?: ((address: string) => boolean) | undefined;
   /** XCLIENT is offered to these peers. */

@@ -82,7 +82,7 @@ export class EnvelopeAnswers {
     };
     if (decision.verdict === 'accept' || decision.answer === 'at-rcpt') {
       inbound.transaction = transaction;
-      return { effect: 'accept' };
+      return { effect: 'accept', trace };
     }
     const reply = refusal(decision, trace);
     inbound.refusals += 1;

@@ -154,7 +154,7 @@ export class Listeners {
   }
 
   /** TLS and AUTH are not demanded here: the policy refuses MAIL without them, so that it is on record. */
-  #settings({ name, tls, auth, proxyProtocol, xclient, greetingDelayMs }: ListenerDefinition): ListenerSettings {
+  #settings({ name, exposure, tls, auth, proxyProtocol, xclient, greetingDelayMs }: ListenerDefinition): ListenerSettings {
     const { certificates, isProxy, mayXclient } = this.needs;
     return {
       name,
@@ -167,6 +167,7 @@ export class Listeners {
               clientCertificates: tls.clientCertificates,
             },
       auth: auth === undefined ? undefined : { mechanisms: auth.mechanisms, withoutTls: auth.withoutTls },
+      unknownBeforeEhlo: exposure === 'internet' ? 'refused' : 'tolerated',
       proxyFrom: proxyProtocol ? (address) => isProxy(name, address) : undefined,
       xclientFrom: xclient ? (address) => mayXclient(name, address) : undefined,
       greetingDelayMs: greetingDelayMs === 0 ? undefined : greetingDelayMs,
