@@ -148,7 +148,8 @@ test('a server that answers no more is noticed without a closed connection', asy
     await eventually(() => !other.healthy, 3_000);
     const { tookMs, error } = await timed(other.messages.accept(makeMessage()));
     expect(error).toBeInstanceOf(OperationalError);
-    expect(tookMs).toBeLessThan(100);
+    // Far below the time-out of a statement: nobody was asked.
+    expect(tookMs).toBeLessThan(2_000);
     expect((await first).error).toMatchObject({ retryable: true });
   } finally {
     for (const pid of [server.pid, ...pids]) process.kill(pid, 'SIGCONT');

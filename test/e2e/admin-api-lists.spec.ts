@@ -189,7 +189,7 @@ describe('paging', () => {
     expect(new Set(seen).size).toBe(seen.length);
   });
 
-  test.each(['limit=0', 'limit=501', 'limit=ten', 'limit=1.5', 'limit=1&limit=2'])('%s is no number', async (query) => {
+  test.each(['limit=0', 'limit=501', 'limit=ten', 'limit=1.5'])('%s is no number', async (query) => {
     const answer = await api.ask(`${path('staff')}?${query}`);
     expectProblem(answer, 400, 'invalid-request');
     expect(answer.body.errors[0].message).toBe('`limit` must be a whole number from 1 to 500');

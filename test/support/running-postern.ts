@@ -45,11 +45,9 @@ export class RunningPostern {
     private readonly child: ChildProcess,
     private readonly ready: ReadyLine,
     private readonly said: () => string,
-    readonly startedInMs: number,
   ) {}
 
   static async start(options: PosternOptions): Promise<RunningPostern> {
-    const startedAt = performance.now();
     const { child, said, printed } = launch(options);
     const line = await waitFor(
       'Postern to be ready',
@@ -65,7 +63,7 @@ export class RunningPostern {
       child.kill('SIGTERM');
       throw error;
     });
-    return new RunningPostern(child, JSON.parse(line) as ReadyLine, said, performance.now() - startedAt);
+    return new RunningPostern(child, JSON.parse(line) as ReadyLine, said);
   }
 
   get pid(): number {
