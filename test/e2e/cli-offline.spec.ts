@@ -67,7 +67,7 @@ describe('policy test', () => {
   });
 
   test('a failure: expectation, every step, exit code 1', async () => {
-    const result = await postern(['policy', 'test', file('good.yaml', POLICY), file('bad.yaml', FAILING)]);
+    const result = await postern(['policy', 'test', '--each', file('good.yaml', POLICY), file('bad.yaml', FAILING)]);
     expect(result).toMatchObject({ code: 1, stderr: 'postern: failed: bad.yaml\n' });
     expect(result.stdout).toContain('  FAIL  ann gets mail\n        verdict `accept`, expected `defer`\n');
     expect(result.stdout).toContain('        routing rule routing/all: holds, route capture');
@@ -78,7 +78,7 @@ describe('policy test', () => {
 
   test('JSON, and a policy that cannot be tested', async () => {
     file('bad.yaml', FAILING);
-    const result = await postern(['policy', 'test', '--json', 'bad.yaml', '-'], {}, 'policy: x\n');
+    const result = await postern(['policy', 'test', '--each', '--json', 'bad.yaml', '-'], {}, 'policy: x\n');
     expect(result).toMatchObject({ code: 1, stderr: '' });
     const [bad, unusable] = JSON.parse(result.stdout) as Record<string, unknown>[];
     expect(bad).toMatchObject({

@@ -7,6 +7,7 @@ export interface ShownFinding {
   readonly pointer?: string;
   readonly line?: number;
   readonly column?: number;
+  readonly file?: string;
   readonly message: string;
   readonly fix?: string;
 }

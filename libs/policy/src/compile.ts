@@ -20,7 +20,8 @@ import type { PolicyDocument } from './document.js';
 import { shapeDocument } from './document-faults.js';
 import { Findings } from './findings.js';
 import type { Program } from './program.js';
-import { readText } from './read-yaml.js';
+import { readFiles, type PolicyFile } from './join.js';
+import { readText, type ReadResult } from './read-yaml.js';
 import { buildRuleIndex, type RuleIndex } from './rule-index.js';
 import { testPolicy } from './run-tests.js';
 import type { Finding, ManagedListDefinition } from './types.js';
@@ -34,6 +35,16 @@ export function compile(input: unknown): CompileResult {
 /** `compile`, then the document's own tests and invariants (V1 blocks). */
 export function check(input: unknown): CompileResult {
   return build(input, true);
+}
+
+/** `compile` of files that together are one policy; findings name the file. */
+export function compileFiles(files: readonly PolicyFile[]): CompileResult {
+  return buildRead(readFiles(files), false);
+}
+
+/** `check` of files that together are one policy; findings name the file. */
+export function checkFiles(files: readonly PolicyFile[]): CompileResult {
+  return buildRead(readFiles(files), true);
 }
 
 export type ReadPolicyResult =
@@ -64,6 +75,10 @@ export function compileUnproven(input: unknown): CompiledPolicy | undefined {
 function build(input: unknown, withTests: boolean): CompileResult {
   const read =
     typeof input === 'string' ? readText(input) : { ok: true as const, value: input, locate: () => undefined };
+  return buildRead(read, withTests);
+}
+
+function buildRead(read: ReadResult, withTests: boolean): CompileResult {
   if (!read.ok) return read;
   const findings = new Findings(read.locate);
   const { document, complete } = shapeDocument(read.value, findings);

@@ -4,6 +4,8 @@ import type { Facts, Finding, Severity } from './types.js';
 export interface Place {
   readonly line: number;
   readonly column: number;
+  /** Where several files are one document. */
+  readonly file?: string;
 }
 
 /** Where the value (or the key, for `key`) at a pointer was written; undefined when there is no such place. */
@@ -60,7 +62,7 @@ export class Findings {
     if (this.seen.has(identity)) return;
     this.seen.add(identity);
     const place = this.placeOf(finding.pointer, what);
-    this.all.push(place === undefined ? finding : { ...finding, line: place.line, column: place.column });
+    this.all.push(place === undefined ? finding : { ...finding, ...place });
   }
 
   /** By severity, then in the order of the text. */
@@ -68,7 +70,10 @@ export class Findings {
     const rank: Record<Severity, number> = { blocks: 0, warns: 1, info: 2 };
     return [...this.all].sort(
       (a, b) =>
-        rank[a.severity] - rank[b.severity] || (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0),
+        rank[a.severity] - rank[b.severity] ||
+        (a.file ?? '').localeCompare(b.file ?? '') ||
+        (a.line ?? 0) - (b.line ?? 0) ||
+        (a.column ?? 0) - (b.column ?? 0),
     );
   }
 

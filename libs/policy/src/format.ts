@@ -33,7 +33,7 @@ const CANNOT: Finding = {
   message: 'can not be laid out without loss, expected comments on lines of their own',
 };
 
-function isJson(text: string): boolean {
+export function isJson(text: string): boolean {
   try {
     JSON.parse(text);
     return true;

@@ -8,7 +8,7 @@
  *     const answer = judgeRecipient(snapshot, { ...facts, recipient }, mail);
  *   }
  */
-export { check, compile, readPolicy, type ReadPolicyResult } from './compile.js';
+export { check, checkFiles, compile, compileFiles, readPolicy, type ReadPolicyResult } from './compile.js';
 export type { CompiledPolicy, CompileResult, NeededFacts } from './compiled.js';
 export { policyJsonSchema, type PolicyDocument } from './document.js';
 export { explainGiven, type GivenExplanation, type GivenTexts } from './explain-given.js';
@@ -17,6 +17,7 @@ export { formatPolicy, type FormatResult } from './format.js';
 export { judgeConnect, judgeHelo, judgeMail, judgeNotice, judgeRecipient } from './judge.js';
 export { ClassKeeper, judgeMessage, settleVerdicts, type MessageJudgement } from './judge-message.js';
 export { isProxy, mayXclient } from './identify.js';
+export { joinPolicies, type JoinResult, type PolicyFile } from './join.js';
 export { checkListEntry, type ListEntryResult } from './list-entry.js';
 export { renderVocabulary } from './render-vocabulary.js';
 export { runInvariants, type InvariantResult } from './run-invariants.js';

@@ -130,6 +130,8 @@ export interface Finding {
   /** Counted from 1; absent when the document was given as a value, not as text. */
   readonly line?: number;
   readonly column?: number;
+  /** The file it was written in, where several are one document. */
+  readonly file?: string;
   /** Lower-case fragment, input in backticks, what was expected. */
   readonly message: string;
   /** What to write instead, when there is one obvious cure. */

@@ -1,8 +1,8 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import type { Finding } from '#policy';
+import type { Finding, PolicyFile } from '#policy';
 import { show, type CommandContext } from '../context.js';
 import { CommandError, EXIT } from '../failure.js';
-import { findingLines } from '../findings.js';
+import { filesField, FILES_HELP, foundLines, nameOf, policiesOf, readPolicyFiles, refused } from '../policy-files.js';
 import { fields, safe } from '../text.js';
 
 type Pair = readonly [name: string, text: string];
@@ -21,22 +21,23 @@ interface FormatOptions {
 export function offlinePolicyCommands(policy: Command, context: CommandContext): void {
   policy
     .command('test')
-    .argument('<file...>', 'policy files, YAML or JSON; `-` is standard input')
-    .description("run the policies' tests and invariants, without a server")
-    .action((files: string[]) => testFiles(context, files));
+    .argument('<file...>', FILES_HELP)
+    .description("run a policy's tests and invariants, without a server")
+    .option('--each', 'every file is a policy of its own')
+    .action((files: string[], options: { each?: true }) => testFiles(context, files, options.each === true));
   policy
     .command('explain')
-    .argument('<file>', 'policy file, YAML or JSON; `-` is standard input')
+    .argument('<file...>', FILES_HELP)
     .description('tell what a policy says to a transaction, and why, without a server')
     .requiredOption('--given <facts>', '`listener=mx,ip=203.0.113.9,sender=a@x.example,…`; repeatable', factPairs)
     .option('--member <list=value>', 'a member of a managed list, which else has none; repeatable', memberPair)
-    .action((file: string, options: ExplainOptions) => explainFile(context, file, options));
+    .action((files: string[], options: ExplainOptions) => explainFiles(context, files, options));
   policy
     .command('fmt')
-    .argument('<file...>', 'policy files, YAML or JSON; `-` is standard input')
-    .description('lay a policy out in one way, comments kept')
-    .option('--write', 'change the files')
-    .addOption(new Option('--check', 'only say which files would change').conflicts('write'))
+    .argument('<file...>', FILES_HELP)
+    .description('lay a policy out in one way, comments kept; several files are printed as the one they make')
+    .option('--write', 'change the files, each by itself')
+    .addOption(new Option('--check', 'only say which of the files would change').conflicts('write'))
     .action((files: string[], options: FormatOptions) => formatFiles(context, files, options));
 }
 
@@ -55,20 +56,19 @@ function memberPair(text: string, before: readonly Pair[] = []): readonly Pair[]
   return [...before, pair(text)];
 }
 
-interface TestedFile {
-  readonly file: string;
+interface Tested {
+  readonly files: readonly PolicyFile[];
   readonly ok: boolean;
   readonly findings: readonly Finding[];
   readonly tests: readonly { name: string; passed: boolean; message: string; explanation: readonly string[] }[];
   readonly invariants: readonly { name: string; result: string; message: string }[];
 }
 
-async function testFiles(context: CommandContext, files: readonly string[]): Promise<void> {
-  const { compile, runInvariants, runTests } = await import('#policy');
-  const results = files.map((file) => {
-    const text = context.read(file);
-    const result = compile(text);
-    if (!result.ok) return { text, file, ok: false, findings: result.findings, tests: [], invariants: [] };
+async function testFiles(context: CommandContext, names: readonly string[], each: boolean): Promise<void> {
+  const { compileFiles, runInvariants, runTests } = await import('#policy');
+  const results = policiesOf(readPolicyFiles(context, names), each).map((files): Tested => {
+    const result = compileFiles(files);
+    if (!result.ok) return { files, ok: false, findings: result.findings, tests: [], invariants: [] };
     const tests = runTests(result.policy).map(({ name, passed, message, explanation }) => ({
       name,
       passed,
@@ -77,21 +77,21 @@ async function testFiles(context: CommandContext, files: readonly string[]): Pro
     }));
     const invariants = runInvariants(result.policy).map(({ name, result, message }) => ({ name, result, message }));
     const ok = tests.every(({ passed }) => passed) && invariants.every(({ result }) => result !== 'broken');
-    return { text, file, ok, findings: [], tests, invariants };
+    return { files, ok, findings: [], tests, invariants };
   });
   show(
     context,
-    results.map(({ text: _text, ...answer }) => answer),
-    () => results.flatMap((result) => testedLines(result, result.text)),
+    results.map(({ files, ...answer }) => ({ ...filesField(files), ...answer })),
+    () => results.flatMap(testedLines),
   );
-  const failed = results.filter(({ ok }) => !ok).map(({ file }) => file);
+  const failed = results.filter(({ ok }) => !ok).map(({ files }) => nameOf(files));
   if (failed.length > 0) throw new CommandError(EXIT.refused, `failed: ${failed.join(', ')}`, [], null);
 }
 
 const INVARIANT_MARKS: Readonly<Record<string, string>> = { holds: 'ok', broken: 'FAIL', 'not-proven': 'open' };
 
-function testedLines({ file, findings, tests, invariants }: TestedFile, text: string): readonly string[] {
-  if (findings.length > 0) return findings.flatMap((finding) => findingLines(finding, { text, file }));
+function testedLines({ files, findings, tests, invariants }: Tested): readonly string[] {
+  if (findings.length > 0) return foundLines(findings, files);
   const passed = tests.filter((test) => test.passed).length;
   const held = invariants.filter(({ result }) => result === 'holds').length;
   return [
@@ -103,7 +103,9 @@ function testedLines({ file, findings, tests, invariants }: TestedFile, text: st
       line(INVARIANT_MARKS[result] ?? result, `invariant: ${name}`),
       ...(message === '' ? [] : [line('', message)]),
     ]),
-    safe(`${file}: ${passed} of ${tests.length} tests passed, ${held} of ${invariants.length} invariants hold`),
+    safe(
+      `${nameOf(files)}: ${passed} of ${tests.length} tests passed, ${held} of ${invariants.length} invariants hold`,
+    ),
   ];
 }
 
@@ -111,11 +113,11 @@ function line(mark: string, text: string): string {
   return `  ${mark.padEnd(4)}  ${safe(text)}`;
 }
 
-async function explainFile(context: CommandContext, file: string, options: ExplainOptions): Promise<void> {
-  const { compile, explainGiven } = await import('#policy');
-  const text = context.read(file);
-  const result = compile(text);
-  if (!result.ok) throw refused(context, file, text, result.findings);
+async function explainFiles(context: CommandContext, names: readonly string[], options: ExplainOptions): Promise<void> {
+  const { compileFiles, explainGiven } = await import('#policy');
+  const files = readPolicyFiles(context, names);
+  const result = compileFiles(files);
+  if (!result.ok) throw refused(context, files, result.findings);
   const given = explainGiven(result.policy, { facts: options.given, members: options.member ?? [] });
   if (!given.ok) throw new CommandError(EXIT.refused, given.messages[0] ?? '', given.messages.slice(1));
   const { decision, steps, recipientSteps, lines } = given.explanation;
@@ -137,28 +139,20 @@ async function explainFile(context: CommandContext, file: string, options: Expla
   ]);
 }
 
-/** As `check` tells it. */
-function refused(context: CommandContext, file: string, text: string, findings: readonly Finding[]): CommandError {
-  const problem = [{ file, ok: false, findings }];
-  if (!context.json()) context.terminal.err(findings.flatMap((finding) => findingLines(finding, { text, file })));
-  return new CommandError(EXIT.refused, `refused: ${file}`, [], problem);
-}
-
-async function formatFiles(context: CommandContext, files: readonly string[], options: FormatOptions): Promise<void> {
+async function formatFiles(context: CommandContext, names: readonly string[], options: FormatOptions): Promise<void> {
   const onlyShow = options.write !== true && options.check !== true;
-  if (onlyShow && files.length > 1) throw new CommandError(EXIT.usage, 'several files: add --write or --check');
-  if (options.write === true && files.includes('-')) {
+  if (options.write === true && names.includes('-')) {
     throw new CommandError(EXIT.usage, '--write needs files, not standard input');
+  }
+  const files = readPolicyFiles(context, names);
+  if (onlyShow && files.length > 1) {
+    await printJoined(context, files);
+    return;
   }
   const { formatPolicy } = await import('#policy');
   // All are read before any is changed.
-  const results = files.map((file) => {
-    const text = context.read(file);
-    return { file, text, result: formatPolicy(text) };
-  });
-  for (const { file, text, result } of results) {
-    if (!result.ok) throw refused(context, file, text, result.findings);
-  }
+  const results = files.map(({ file, text }) => ({ file, text, result: formatPolicy(text) }));
+  for (const { result, ...source } of results) if (!result.ok) throw refused(context, [source], result.findings);
   const laidOut = results.map(({ file, text, result }) => {
     const formatted = result.ok ? result.text : text;
     return { file, changed: formatted !== text, text: formatted };
@@ -172,4 +166,12 @@ async function formatFiles(context: CommandContext, files: readonly string[], op
   if (options.check === true && changed.length > 0) {
     throw new CommandError(EXIT.refused, `not laid out: ${changed.map(({ file }) => file).join(', ')}`, [], null);
   }
+}
+
+async function printJoined(context: CommandContext, files: readonly PolicyFile[]): Promise<void> {
+  const { joinPolicies } = await import('#policy');
+  const result = joinPolicies(files);
+  if (!result.ok) throw refused(context, files, result.findings);
+  if (context.json()) show(context, [{ ...filesField(files), text: result.text }], () => []);
+  else context.terminal.raw(result.text);
 }

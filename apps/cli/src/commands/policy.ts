@@ -5,6 +5,7 @@ import { CommandError, EXIT } from '../failure.js';
 import { findingLines, type ShownFinding } from '../findings.js';
 import { reasonHeader } from '../headers.js';
 import { collect } from '../pages.js';
+import { filesField, FILES_HELP, foundLines, nameOf, policiesOf, readPolicyFiles, refused } from '../policy-files.js';
 import { notInForce } from './in-force.js';
 import { fields, shortTime, table } from '../text.js';
 import { wholeNumber } from '../options.js';
@@ -35,18 +36,19 @@ export function policyCommands(program: Command, context: CommandContext): Comma
   const policy = program.command('policy').description('check, try, publish, read and roll back the policy');
   policy
     .command('check')
-    .argument('<file...>', 'policy files, YAML or JSON; `-` is standard input')
-    .description('check policies and run their tests, without a server')
+    .argument('<file...>', FILES_HELP)
+    .description('check a policy and run its tests, without a server')
+    .option('--each', 'every file is a policy of its own')
     .option('--quiet', 'print nothing for policies without findings')
-    .action((files: string[], options: { quiet?: true }) => checkFiles(context, files, options.quiet === true));
+    .action((files: string[], options: CheckOptions) => checkPolicies(context, files, options));
   policy
     .command('apply')
-    .argument('<file>', 'policy file, YAML or JSON; `-` is standard input')
+    .argument('<file...>', FILES_HELP)
     .description('check a policy on the server and make it the live one')
     .option('--dry-run', 'check only; nothing changes')
     .option('--reason <text>', 'why, kept with the revision')
     .option('--base <revision>', 'refuse when another revision is live by now', wholeNumber)
-    .action((file: string, options: ApplyOptions) => apply(context, file, options));
+    .action((files: string[], options: ApplyOptions) => apply(context, files, options));
   policy
     .command('show')
     .description('print the live policy, or an earlier revision')
@@ -66,24 +68,32 @@ export function policyCommands(program: Command, context: CommandContext): Comma
   return policy;
 }
 
-async function checkFiles(context: CommandContext, files: readonly string[], quiet: boolean): Promise<void> {
-  const { check } = await import('#policy'); // the other commands start without the compiler
-  const results = files.map((file) => {
-    const text = context.read(file);
-    return { file, text, result: check(text) };
-  });
+interface CheckOptions {
+  readonly each?: true;
+  readonly quiet?: true;
+}
+
+async function checkPolicies(context: CommandContext, names: readonly string[], options: CheckOptions): Promise<void> {
+  const { checkFiles } = await import('#policy'); // the other commands start without the compiler
+  const policies = policiesOf(readPolicyFiles(context, names), options.each === true);
+  const results = policies.map((files) => ({ files, result: checkFiles(files) }));
   if (context.json()) {
-    const answer = results.map(({ file, result }) => ({ file, ok: result.ok, findings: result.findings }));
+    const answer = results.map(({ files, result }) => ({
+      ...filesField(files),
+      ok: result.ok,
+      findings: result.findings,
+    }));
     context.terminal.raw(`${JSON.stringify(answer, null, 2)}\n`);
   } else {
-    for (const { file, text, result } of results) {
-      const lines = result.findings.flatMap((finding) => findingLines(finding, { text, file }));
-      if (result.ok) context.terminal.out(quiet && lines.length === 0 ? [] : [...lines, `${file}: ok`]);
+    for (const { files, result } of results) {
+      const lines = foundLines(result.findings, files);
+      const isQuiet = options.quiet === true && lines.length === 0;
+      if (result.ok) context.terminal.out(isQuiet ? [] : [...lines, `${nameOf(files)}: ok`]);
       else context.terminal.err(lines);
     }
   }
-  const refused = results.filter(({ result }) => !result.ok).map(({ file }) => file);
-  if (refused.length > 0) throw new CommandError(EXIT.refused, `refused: ${refused.join(', ')}`, [], null);
+  const faulty = results.filter(({ result }) => !result.ok).map(({ files }) => nameOf(files));
+  if (faulty.length > 0) throw new CommandError(EXIT.refused, `refused: ${faulty.join(', ')}`, [], null);
 }
 
 interface ApplyOptions {
@@ -92,8 +102,9 @@ interface ApplyOptions {
   readonly base?: number;
 }
 
-async function apply(context: CommandContext, file: string, options: ApplyOptions): Promise<void> {
-  const text = context.read(file);
+async function apply(context: CommandContext, names: readonly string[], options: ApplyOptions): Promise<void> {
+  const file = names.join(' + ');
+  const text = await joined(context, names);
   const answer = await context.api().json<PublishAnswer>({
     method: 'PUT',
     path: POLICY,
@@ -106,6 +117,17 @@ async function apply(context: CommandContext, file: string, options: ApplyOption
     summary(file, answer),
   ]);
   if (answer.changed && !answer.dryRun) context.terminal.err(await notInForce(context, answer.revision));
+}
+
+/** The server knows only the joined document. */
+async function joined(context: CommandContext, names: readonly string[]): Promise<string> {
+  const files = readPolicyFiles(context, names);
+  const [only] = files;
+  if (files.length === 1 && only !== undefined) return only.text;
+  const { joinPolicies } = await import('#policy');
+  const result = joinPolicies(files);
+  if (result.ok) return result.text;
+  throw refused(context, files, result.findings);
 }
 
 function summary(file: string, answer: PublishAnswer): string {
