@@ -15,7 +15,7 @@ export function recordableText(text: string): string {
 /** JSON text of `value` that PostgreSQL's json takes and can read, whatever strings or keys it holds. */
 export function recordableJson(value: unknown): string {
   const text = JSON.stringify(value);
-  return ESCAPED_UNSTORABLE.test(text) ? JSON.stringify(cleaned(value)) : text;
+  return text.includes('\\u') && ESCAPED_UNSTORABLE.test(text) ? JSON.stringify(cleaned(value)) : text;
 }
 
 function cleaned(value: unknown): unknown {

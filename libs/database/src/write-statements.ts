@@ -75,19 +75,19 @@ export function acceptStatement({ messages, owner, audit }: CommitGroup): QueryC
       boolArray(messages.map((message) => message.body8bit)),
       int4Array(messages.map((message) => message.policyRevision)),
       byteaArray(messages.map((message) => (message.content.kind === 'inline' ? message.content.bytes : null))),
-      textArray(messages.map((message) => (message.content.kind === 'spool' ? message.content.file : null))),
-      textArray(messages.map((message) => message.ret ?? null)),
-      textArray(messages.map((message) => message.envelopeId ?? null)),
+      sparseArray(messages.map((message) => (message.content.kind === 'spool' ? message.content.file : null))),
+      sparseArray(messages.map((message) => message.ret ?? null)),
+      sparseArray(messages.map((message) => message.envelopeId ?? null)),
       boolArray(messages.map((message) => message.smtpUtf8 === true)),
       uuidArray(recipients.map((row) => row.messageId)),
       uuidArray(recipients.map((row) => row.recipient.id)),
       textArray(recipients.map((row) => row.recipient.address)),
       textArray(recipients.map((row) => row.recipient.route)),
       int4Array(recipients.map((row) => row.owner)),
-      textArray(recipients.map(({ recipient }) => recipient.notify?.join(',') ?? null)),
-      textArray(recipients.map(({ recipient }) => recipient.originalRecipient ?? null)),
-      textArray(recipients.map(({ recipient }) => jsonOrNull(recipient.headerChanges))),
-      textArray(recipients.map(({ recipient }) => jsonOrNull(recipient.review))),
+      sparseArray(recipients.map(({ recipient }) => recipient.notify?.join(',') ?? null)),
+      sparseArray(recipients.map(({ recipient }) => recipient.originalRecipient ?? null)),
+      sparseArray(recipients.map(({ recipient }) => jsonOrNull(recipient.headerChanges))),
+      sparseArray(recipients.map(({ recipient }) => jsonOrNull(recipient.review))),
       ...(audit === undefined ? [] : [...auditArrays(audit.rows), ...blockValues(audit.block)]),
     ],
   };
@@ -95,6 +95,11 @@ export function acceptStatement({ messages, owner, audit }: CommitGroup): QueryC
 
 export function appendStatement(rows: readonly AuditRow[], block: Block): QueryConfig<unknown[]> {
   return { name: 'append', text: APPEND, values: [...blockValues(block), ...auditArrays(rows)] };
+}
+
+/** Texts that most messages do not have. None at all is no array: `unnest` fills its column with nulls. */
+function sparseArray(texts: readonly (string | null)[]): Buffer | null {
+  return texts.some((text) => text !== null) ? textArray(texts) : null;
 }
 
 function jsonOrNull(value: object | undefined): string | null {

@@ -64,8 +64,12 @@ export function judgeNotice(snapshot: Snapshot, facts: Facts): RecipientDecision
 }
 
 function decision(scope: Scope, outcome: Outcome): Decision {
-  const client = typeof scope.client === 'string' ? scope.client : 'none';
-  return { ...outcome, client, tags: scope.tags, ...(scope.delayMs > 0 && { delayMs: scope.delayMs }) };
+  const decided = { ...outcome, client: clientName(scope), tags: scope.tags };
+  return scope.delayMs > 0 ? { ...decided, delayMs: scope.delayMs } : decided;
+}
+
+function clientName({ client }: Scope): string {
+  return typeof client === 'string' ? client : 'none';
 }
 
 function connectOutcome(scope: Scope): Outcome {
@@ -105,14 +109,19 @@ export function judgeRecipientIn(scope: Scope, earlier: Decision): RecipientDeci
 }
 
 export function recipientDecision(scope: Scope, outcome: Placed): RecipientDecision {
-  const { route, added = [], ...rest } = outcome;
-  return {
-    ...decision(scope, { ...rest, answer: 'now' }),
+  // One object for nearly everybody: it is made for every recipient of every message.
+  const decided = {
+    ...outcome,
+    answer: 'now' as const,
+    client: clientName(scope),
+    tags: scope.tags,
     original: printed(scope.original),
     recipient: printed(scope.recipient),
-    ...(route === undefined ? {} : { route }),
-    ...(added.length === 0 ? {} : { added }),
   };
+  if (scope.delayMs === 0 && outcome.added?.length !== 0) return decided;
+  const { added = [], ...rest } = decided;
+  const delay = scope.delayMs > 0 ? { delayMs: scope.delayMs } : {};
+  return { ...rest, ...delay, ...(added.length === 0 ? {} : { added }) };
 }
 
 function printed(address: unknown): string {

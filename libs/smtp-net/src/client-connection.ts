@@ -264,7 +264,7 @@ export class ClientConnection implements SmtpConnection {
         streamed = item;
         break;
       } else {
-        parts.push(item.prepared);
+        parts.push(...item.prepared);
         this.#session.contentWritten(item);
       }
     }
@@ -334,7 +334,18 @@ export class ClientConnection implements SmtpConnection {
 function joined(parts: readonly (string | Uint8Array)[]): string | Uint8Array {
   const [only] = parts;
   if (parts.length === 1 && only !== undefined) return only;
-  return Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : part)));
+  let length = 0;
+  for (const part of parts) length += typeof part === 'string' ? Buffer.byteLength(part) : part.length;
+  const whole = Buffer.allocUnsafe(length);
+  let at = 0;
+  for (const part of parts) {
+    if (typeof part === 'string') at += whole.write(part, at);
+    else {
+      whole.set(part, at);
+      at += part.length;
+    }
+  }
+  return whole;
 }
 
 function sessionOptions({ heloName, protocol, tls, auth }: SmtpConnectOptions): ClientSessionOptions {

@@ -2,7 +2,7 @@
  * A transaction on its way out: small content is stuffed beforehand, so that it can share a write with the envelope;
  * large content is streamed in blocks, so that memory stays bounded and a slow server is noticed.
  */
-import { ContentEncoder, stuffContent } from '#smtp-core';
+import { ContentEncoder } from '#smtp-core';
 import type { ClientFault, ClientTransaction, RecipientParameters } from '#smtp-core';
 import type { SendResult, SmtpMessage } from './client.js';
 
@@ -20,8 +20,8 @@ export class OutgoingContent implements ClientTransaction {
   readonly recipientParameters?: readonly RecipientParameters[];
   readonly settle: (result: SendResult) => void;
   readonly #content: SmtpMessage['content'];
-  /** Stuffed octets with the terminator, for content that is written at once. */
-  prepared: Uint8Array | undefined;
+  /** Stuffed octets and the terminator, for content that is written at once. */
+  prepared: readonly Uint8Array[] | undefined;
 
   constructor(message: SmtpMessage, settle: (result: SendResult) => void) {
     this.sender = message.sender;
@@ -41,7 +41,8 @@ export class OutgoingContent implements ClientTransaction {
   prepare(): ClientFault | undefined {
     if (!(this.#content instanceof Uint8Array) || this.#content.length > BLOCK_BYTES) return undefined;
     try {
-      this.prepared = stuffContent(this.#content);
+      const encoder = new ContentEncoder();
+      this.prepared = [encoder.encode(this.#content), encoder.end()];
       return undefined;
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);

@@ -52,10 +52,10 @@ export class AcceptMessage {
 
   /** Undefined after COMMIT; otherwise the reply that refuses the message for now. */
   async accept(request: AcceptRequest): Promise<Reply | undefined> {
-    const { trace, ...message } = request;
+    const { trace } = request;
     const leased = this.firstAttempt.hasRoom(request.sizeBytes) && !needsItsFile(request);
     try {
-      await this.store.accept({ ...message, leased });
+      await this.store.accept({ ...request, leased });
     } catch (error) {
       // Also when the connection was lost during the commit: the message may be stored, the client will send it
       // again. A duplicate is possible, a loss is not.

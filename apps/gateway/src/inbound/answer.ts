@@ -81,7 +81,7 @@ export class InboundAnswers implements SmtpServerHooks {
     return this.#content.data(session);
   }
 
-  message(session: ServerSession): Promise<Answer> {
+  message(session: ServerSession): MaybePromise<Answer> {
     return this.#content.message(session);
   }
 

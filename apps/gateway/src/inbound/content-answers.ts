@@ -7,7 +7,7 @@ import type { ContentSource } from '#delivery';
 import { StructureScanner } from '#mime';
 import { receivedHeader } from '#smtp-core';
 import type { Answer, Reply } from '#smtp-core';
-import type { DataAnswer, ServerSession } from '#smtp-net';
+import type { DataAnswer, MaybePromise, ServerSession } from '#smtp-net';
 import type { SenderWishes } from './accept-message.js';
 import type { AnswerDependencies } from './answer-dependencies.js';
 import { ContentBuffer, SpoolFailure } from './content-buffer.js';
@@ -45,7 +45,7 @@ export class ContentAnswers {
     return { effect: 'accept', sink: transaction.content };
   }
 
-  async message(session: ServerSession): Promise<Answer> {
+  message(session: ServerSession): MaybePromise<Answer> {
     const inbound = stateOf(session);
     const transaction = transactionOf(session);
     const content = transaction.content;

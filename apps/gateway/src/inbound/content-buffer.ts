@@ -7,7 +7,7 @@
  * never points at content that a crash could still lose.
  */
 import { isAscii } from 'node:buffer';
-import { createHash, type Hash } from 'node:crypto';
+import { createHash, hash, type Hash } from 'node:crypto';
 import type { ContentSource } from '#delivery';
 import type { ContentSink } from '#smtp-net';
 import type { BodyStore, BodyWriter } from './body-store.js';
@@ -34,9 +34,10 @@ export class SpoolFailure extends Error {
 
 export class ContentBuffer implements ContentSink {
   readonly #options: ContentBufferOptions;
-  readonly #hash: Hash = createHash('sha256');
-  #chunks: Buffer[] = [];
-  #heldBytes = 0;
+  /** Of what was moved to the spool; content in memory is hashed in one go. */
+  #hash: Hash | undefined;
+  #chunks: Buffer[];
+  #heldBytes: number;
   #receivedBytes = 0;
   #has8bit = false;
   #body: BodyWriter | undefined;
@@ -47,7 +48,9 @@ export class ContentBuffer implements ContentSink {
 
   constructor(options: ContentBufferOptions) {
     this.#options = options;
-    this.#hold(options.traceHeader);
+    this.#chunks = [options.traceHeader];
+    this.#heldBytes = options.traceHeader.length;
+    options.budget.take(options.traceHeader.length);
   }
 
   /** Octets received from the client, without the trace header. */
@@ -62,14 +65,13 @@ export class ContentBuffer implements ContentSink {
 
   /** Takes a copy of `chunk`. The promise, when there is one, is back-pressure: the spool is being written. */
   write(chunk: Uint8Array): void | Promise<void> {
-    const copy = Buffer.from(chunk);
-    this.#receivedBytes += copy.length;
-    this.#options.observer?.write(copy);
+    this.#receivedBytes += chunk.length;
+    this.#options.observer?.write(chunk);
     // The client is still sending: what cannot be stored is let go, and `finish` says so.
     if (this.#failure !== undefined) return undefined;
-    this.#hash.update(copy);
-    this.#has8bit ||= !isAscii(copy);
-    this.#hold(copy);
+    this.#hash?.update(chunk);
+    this.#has8bit ||= !isAscii(chunk);
+    this.#hold(chunk);
     const limit = this.#body === undefined ? this.#options.inlineLimitBytes : SPOOL_WRITE_BYTES;
     if (this.#heldBytes <= limit) return undefined;
     this.#writing = this.#spill().catch((error: unknown) => {
@@ -81,12 +83,12 @@ export class ContentBuffer implements ContentSink {
 
   /** The first octets of the message as received, for the header scan: at least 64 KiB where there are as many. */
   head(): Buffer {
-    return this.#head ?? Buffer.concat(this.#chunks.slice(1));
+    return this.#head ?? this.#joined().subarray(this.#options.traceHeader.length);
   }
 
   /** SHA-256 of the octets received, hex. Only after the end. */
   digest(): string {
-    return this.#hash.digest('hex');
+    return this.#hash?.digest('hex') ?? hash('sha256', this.head(), 'hex');
   }
 
   /**
@@ -113,7 +115,7 @@ export class ContentBuffer implements ContentSink {
   }
 
   takeInline(): Buffer {
-    return this.#chunks.length === 1 ? (this.#chunks[0] ?? Buffer.alloc(0)) : Buffer.concat(this.#chunks);
+    return this.#joined();
   }
 
   /** Forgets the memory. The content lives on in whoever took it. */
@@ -131,15 +133,24 @@ export class ContentBuffer implements ContentSink {
     if (this.#body !== undefined) void this.#removeBody();
   }
 
-  #hold(chunk: Buffer): void {
-    this.#chunks.push(chunk);
+  /** Copied, the first chunk behind the trace header: a message that came in one read is one block, ready to be stored. */
+  #hold(chunk: Uint8Array): void {
+    const { traceHeader } = this.#options;
+    if (this.#chunks[0] === traceHeader) this.#chunks = [Buffer.concat([traceHeader, chunk])];
+    else this.#chunks.push(Buffer.from(chunk));
     this.#heldBytes += chunk.length;
     this.#options.budget.take(chunk.length);
   }
 
+  #joined(): Buffer {
+    if (this.#chunks.length > 1) this.#chunks = [Buffer.concat(this.#chunks)];
+    return this.#chunks[0] ?? Buffer.alloc(0);
+  }
+
   async #spill(): Promise<void> {
-    const block = Buffer.concat(this.#chunks);
+    const block = this.#joined();
     this.#head ??= block.subarray(this.#options.traceHeader.length);
+    this.#hash ??= createHash('sha256').update(this.#head);
     this.#body ??= await this.#options.bodies.create(this.#options.id);
     // Cut only now: a failed open leaves the octets where they were.
     this.#chunks = [];

@@ -36,9 +36,11 @@ export class LookUps {
     this.#look('dnsbl', this.#dns.listedIn(this.#address, dnsLists));
   }
 
-  /** Resolves when these are known; undefined when they are, or when nobody has begun them. */
-  settled(facts: ReadonlySet<string>): Promise<unknown> | undefined {
-    const open = [...this.#underWay].filter(([fact]) => facts.has(fact) && !this.#answered.has(fact));
+  /** Resolves when what these phases ask for is known; undefined when it is, or when nobody has begun it. */
+  settled(...phases: readonly ReadonlySet<string>[]): Promise<unknown> | undefined {
+    if (this.#underWay.size === 0) return undefined;
+    const isAsked = (fact: SessionFact): boolean => phases.some((facts) => facts.has(fact));
+    const open = [...this.#underWay].filter(([fact]) => isAsked(fact) && !this.#answered.has(fact));
     return open.length === 0 ? undefined : Promise.all(open.map(([, done]) => done));
   }
 

@@ -5,8 +5,11 @@ import type { InboundSession } from './inbound-session.js';
 
 /** As they are now: STARTTLS and AUTH change them. */
 export function sessionFacts(session: ServerSession, inbound: InboundSession): Facts {
+  if (session.tls === undefined && session.auth === undefined) return PLAIN;
   return { ...tlsFacts(session), ...authFacts(session, inbound) };
 }
+
+const PLAIN: Facts = { tls: false };
 
 function tlsFacts({ tls }: ServerSession): Facts {
   if (tls === undefined) return { tls: false };

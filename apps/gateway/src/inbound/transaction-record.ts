@@ -39,7 +39,7 @@ export function transactionEvents(
     sender: transaction.sender,
     clientAddress: inbound.clientAddress,
   };
-  const data: TransactionRecord = {
+  const data: Writable<TransactionRecord> = {
     listener: inbound.listener,
     clientPort: session.client.port,
     helo: session.helo ?? '',
@@ -51,11 +51,11 @@ export function transactionEvents(
     parameters: transaction.parameters,
     recipients,
     by: end.by,
-    ...(transaction.refusedCommands.length > 0 && { refusedCommands: transaction.refusedCommands }),
-    ...(end.message !== undefined && { message: end.message }),
-    ...(end.reply !== undefined && { reply: end.reply }),
-    ...(end.reason !== undefined && { reason: end.reason }),
   };
+  if (transaction.refusedCommands.length > 0) data.refusedCommands = transaction.refusedCommands;
+  if (end.message !== undefined) data.message = end.message;
+  if (end.reply !== undefined) data.reply = end.reply;
+  if (end.reason !== undefined) data.reason = end.reason;
   const events: AuditEvent[] = [
     {
       id: newId(),
@@ -79,3 +79,5 @@ export function decidingRule(transaction: InboundTransaction): string {
   const decisive = recipients.find((recipient) => recipient.verdict === 'accept') ?? recipients[0];
   return decisive?.by ?? transaction.decision.by;
 }
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
