@@ -1,4 +1,4 @@
-import { chmod, mkdir, mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, createServer, type AddressInfo } from 'node:net';
@@ -91,6 +91,17 @@ describe('the certificate that is made', () => {
     await again.require(['default']);
     expect((await handshake(again.contextFor('default', undefined))).fingerprint).toBe(fingerprint);
     await again.stop();
+  });
+
+  test('is made at the first start, and left alone at every other', async () => {
+    await store.makeDefault();
+    const key = await readFile(join(directory, 'default', 'key.pem'), 'utf8');
+    await store.makeDefault();
+    expect(await readFile(join(directory, 'default', 'key.pem'), 'utf8')).toBe(key);
+    await rm(join(directory, 'default', 'key.pem'));
+    // Half a pair is somebody's mistake, not a first start.
+    await store.makeDefault();
+    await expect(stat(join(directory, 'default', 'key.pem'))).rejects.toMatchObject({ code: 'ENOENT' });
   });
 
   test('is made for `default` only', async () => {

@@ -68,6 +68,20 @@ export class CertificateStore {
     }, this.#options.lookEveryMs ?? LOOK_EVERY_MS).unref();
   }
 
+  /**
+   * At the first start: makes the certificate that a policy may name before anybody has put one there. What is wrong
+   * with it is told when a policy wants it.
+   */
+  async makeDefault(): Promise<void> {
+    const { directory, log } = this.#options;
+    try {
+      const found = await readCertificate(directory, DEFAULT_CERTIFICATE);
+      if (!found.ok && found.missing) await this.#writeDefault();
+    } catch (error) {
+      log.warn({ err: error }, 'no certificate could be made');
+    }
+  }
+
   /** For one handshake: the listener's own certificate, or another of the store whose name the client asked for. */
   contextFor(name: string, serverName: string | undefined): SecureContext {
     const own = this.#loaded.get(name);
@@ -100,14 +114,11 @@ export class CertificateStore {
   }
 
   async #requireOne(name: string): Promise<void> {
-    const { directory, hostname, log } = this.#options;
+    const { directory } = this.#options;
     if (this.#loaded.has(name)) return;
     let result = await readCertificate(directory, name);
     if (!result.ok && result.missing && name === DEFAULT_CERTIFICATE) {
-      // Needed once in the life of an installation: not at every start.
-      const { writeSelfSigned } = await import('./self-signed.js');
-      await writeSelfSigned(join(directory, name), hostname, Date.now());
-      log.info({ directory: join(directory, name) }, 'made a self-signed certificate');
+      await this.#writeDefault();
       result = await readCertificate(directory, name);
     }
     if (!result.ok) {
@@ -115,6 +126,16 @@ export class CertificateStore {
       throw new CertificateFailure(`${result.message}${hint}`);
     }
     this.#take(result.certificate);
+  }
+
+  async #writeDefault(): Promise<void> {
+    const { directory, hostname, log } = this.#options;
+    const folder = join(directory, DEFAULT_CERTIFICATE);
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    // Needed once in the life of an installation: not at every start.
+    const { writeSelfSigned } = await import('./self-signed.js');
+    if (await writeSelfSigned(folder, hostname, Date.now()))
+      log.info({ directory: folder }, 'made a self-signed certificate');
   }
 
   /** All folders: what has changed is read again, what came is taken too, what can not be used is told once. */

@@ -5,7 +5,7 @@
 import 'reflect-metadata';
 import { webcrypto } from 'node:crypto';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import {
   BasicConstraintsExtension,
   cryptoProvider,
@@ -25,14 +25,30 @@ const DAY_MS = 86_400_000;
 const VALID_DAYS = 3650;
 /** RFC 5280: a common name has at most 64 characters. */
 const MAX_COMMON_NAME = 64;
+/** What renaming a folder says when the place holds something. */
+const TAKEN: ReadonlySet<string> = new Set(['ENOTEMPTY', 'EEXIST', 'ENOTDIR']);
 
-/** Writes key and certificate into a folder of the store, the certificate last: where it is, the key is. */
-export async function writeSelfSigned(directory: string, hostname: string, nowMs: number): Promise<void> {
+/**
+ * Makes key and certificate as a folder of the store: there with both or not at all, whenever the machine stops. A folder
+ * that holds something is left as it is: half a pair is its owner's, and never overwritten. Says whether it was made.
+ */
+export async function writeSelfSigned(directory: string, hostname: string, nowMs: number): Promise<boolean> {
   const { certificate, key } = await makeSelfSigned(hostname, nowMs);
-  await mkdir(directory, { recursive: true, mode: 0o700 });
-  await writeDurably(join(directory, 'key.pem'), key);
-  await writeDurably(join(directory, 'certificate.pem'), certificate);
-  await syncDirectory(directory);
+  const draft = join(dirname(directory), `.${basename(directory)}.${String(process.pid)}`);
+  await rm(draft, { recursive: true, force: true });
+  await mkdir(draft, { recursive: true, mode: 0o700 });
+  try {
+    await writeSynced(join(draft, 'key.pem'), key);
+    await writeSynced(join(draft, 'certificate.pem'), certificate);
+    await syncDirectory(draft);
+    await rename(draft, directory);
+    await syncDirectory(dirname(directory));
+    return true;
+  } catch (error) {
+    await rm(draft, { recursive: true, force: true });
+    if (TAKEN.has((error as NodeJS.ErrnoException).code ?? '')) return false;
+    throw error;
+  }
 }
 
 async function makeSelfSigned(hostname: string, nowMs: number): Promise<{ certificate: string; key: string }> {
@@ -58,15 +74,12 @@ async function makeSelfSigned(hostname: string, nowMs: number): Promise<{ certif
   return { certificate: `${certificate.toString('pem')}\n`, key: `${PemConverter.encode(key, 'PRIVATE KEY')}\n` };
 }
 
-async function writeDurably(path: string, text: string): Promise<void> {
-  const draft = `${path}.${String(process.pid)}`;
-  await rm(draft, { force: true });
-  const file = await open(draft, 'wx', 0o600);
+async function writeSynced(path: string, text: string): Promise<void> {
+  const file = await open(path, 'wx', 0o600);
   try {
     await file.writeFile(text);
     await file.sync();
   } finally {
     await file.close();
   }
-  await rename(draft, path);
 }
