@@ -72,6 +72,7 @@ export class Gateway implements OnApplicationBootstrap, OnApplicationShutdown {
       node.reportRefusal(refused);
     });
     await this.#loadPolicy();
+    await this.parts.certificates.makeDefault();
     relay.start();
     sweeper.start();
     reviews.start();
