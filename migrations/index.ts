@@ -12,6 +12,7 @@ import { CreateRetentionAndChunks1763800000010 } from './0010-create-retention-a
 import { AddReviews1763800000011 } from './0011-add-reviews.js';
 import { AddRefusedPolicy1763800000012 } from './0012-add-refused-policy.js';
 import { CreateIdempotentRequest1763800000013 } from './0013-create-idempotent-request.js';
+import { CreateLimitCount1763800000014 } from './0014-create-limit-count.js';
 
 export const MIGRATIONS = [
   CreateMessageAndQueue1763800000001,
@@ -27,6 +28,7 @@ export const MIGRATIONS = [
   AddReviews1763800000011,
   AddRefusedPolicy1763800000012,
   CreateIdempotentRequest1763800000013,
+  CreateLimitCount1763800000014,
 ] as const;
 
 /** As noted in `schema_migration`. */

@@ -12,6 +12,7 @@ import { inboundProviders } from './inbound-providers.js';
 import { Listeners } from './inbound/listeners.js';
 import { SpoolSweeper } from './inbound/spool-sweeper.js';
 import { TurnedAwayTally } from './inbound/turned-away.js';
+import { LimitCounts } from './limits/limit-counts.js';
 import type { Logger } from './log.js';
 import { routeNotice } from './policy/notice-routing.js';
 import { PolicyHolder } from './policy/policy-holder.js';
@@ -176,6 +177,7 @@ type GatewayUses = readonly [
   ReviewRunner,
   CertificateStore,
   TurnedAwayTally,
+  LimitCounts,
 ];
 
 function gatewayProvider(config: GatewayConfig, log: Logger): FactoryProvider {
@@ -192,10 +194,35 @@ function gatewayProvider(config: GatewayConfig, log: Logger): FactoryProvider {
       ReviewRunner,
       CertificateStore,
       TurnedAwayTally,
+      LimitCounts,
     ],
     useFactory: (...uses: GatewayUses) => {
-      const [database, server, listeners, relay, reloader, sweeper, audit, reviews, certificates, turnedAway] = uses;
-      const parts = { database, server, listeners, relay, reloader, sweeper, audit, reviews, certificates, turnedAway };
+      const [
+        database,
+        server,
+        listeners,
+        relay,
+        reloader,
+        sweeper,
+        audit,
+        reviews,
+        certificates,
+        turnedAway,
+        limitCounts,
+      ] = uses;
+      const parts = {
+        database,
+        server,
+        listeners,
+        relay,
+        reloader,
+        sweeper,
+        audit,
+        reviews,
+        certificates,
+        turnedAway,
+        limitCounts,
+      };
       return new Gateway({ config, log, ...parts });
     },
   };

@@ -19,6 +19,8 @@ import { failForGood, tellSupervisor } from './fatal.js';
 import { ListenFailure, type Listeners } from './inbound/listeners.js';
 import type { SpoolSweeper } from './inbound/spool-sweeper.js';
 import type { TurnedAwayTally } from './inbound/turned-away.js';
+import { LimitExchange } from './limits/limit-exchange.js';
+import type { LimitCounts } from './limits/limit-counts.js';
 import type { Logger } from './log.js';
 import type { PolicyReloader } from './policy/policy-reloader.js';
 import type { RelayRunner } from './relay/relay-runner.js';
@@ -44,12 +46,14 @@ export interface GatewayParts {
   readonly reviews: ReviewRunner;
   readonly certificates: CertificateStore;
   readonly turnedAway: TurnedAwayTally;
+  readonly limitCounts: LimitCounts;
 }
 
 export class Gateway implements OnApplicationBootstrap, OnApplicationShutdown {
   #unsubscribe: (() => void) | undefined;
   #ready = false;
   #checkpointer: Checkpointer | undefined;
+  #limits: LimitExchange | undefined;
 
   constructor(private readonly parts: GatewayParts) {}
 
@@ -63,7 +67,18 @@ export class Gateway implements OnApplicationBootstrap, OnApplicationShutdown {
     });
     await this.#startCheckpoints();
     this.#record('gateway.started', { node: config.nodeName, version: VERSION });
+    const limits = new LimitExchange({
+      counts: this.parts.limitCounts,
+      store: database.limits,
+      nowMs: () => Date.now(),
+      log,
+      reportAlone: (since) => {
+        node.reportLimitsAlone(since);
+      },
+    });
+    this.#limits = limits;
     reloader.onSwap((loaded) => {
+      limits.needed(loaded.policy.limitProfiles.length > 0);
       node.reportPolicy(loaded.revision, loaded.digest);
       this.#applyLimits(loaded.policy.limits);
       if (this.#ready) this.#tellReady();
@@ -103,6 +118,7 @@ export class Gateway implements OnApplicationBootstrap, OnApplicationShutdown {
     await server.close(0);
     await this.parts.certificates.stop();
     this.parts.turnedAway.tell();
+    await this.#limits?.stop();
     await relay.stop(config.stopGraceMs - sessionsGraceMs);
     this.#record('gateway.stopped', { node: config.nodeName, reason: 'stop' });
     await database.audit.flush().catch(() => undefined);

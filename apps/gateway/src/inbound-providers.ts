@@ -13,6 +13,8 @@ import { DnsFacts } from './inbound/dns-facts.js';
 import { Listeners } from './inbound/listeners.js';
 import { MemoryBudget } from './inbound/memory-budget.js';
 import { TurnedAwayTally } from './inbound/turned-away.js';
+import { LimitCounts } from './limits/limit-counts.js';
+import { LimitGate } from './limits/limit-gate.js';
 import type { Logger } from './log.js';
 import { PolicyHolder } from './policy/policy-holder.js';
 import { DnsResolver } from './relay/dns-resolver.js';
@@ -24,6 +26,7 @@ import { DATABASE, LISTENERS_REFERENCE, SERVER, type ListenersReference } from '
 export function inboundProviders(config: GatewayConfig, log: Logger): Provider[] {
   return [
     { provide: MemoryBudget, useValue: new MemoryBudget(config.memoryBytes) },
+    { provide: LimitCounts, useValue: new LimitCounts() },
     { provide: DnsFacts, useValue: new DnsFacts({ servers: factResolver(config) }) },
     {
       provide: AcceptMessage,
@@ -72,13 +75,14 @@ type AnswerUses = readonly [
   AcceptMessage,
   DnsFacts,
   TurnedAwayTally,
+  LimitCounts,
 ];
 
 function answersProvider(config: GatewayConfig, log: Logger): FactoryProvider {
   return {
     provide: InboundAnswers,
-    inject: [DATABASE, PolicyHolder, AuditIntake, MemoryBudget, AcceptMessage, DnsFacts, TurnedAwayTally],
-    useFactory: (...[database, holder, audit, budget, acceptMessage, dns, turnedAway]: AnswerUses) =>
+    inject: [DATABASE, PolicyHolder, AuditIntake, MemoryBudget, AcceptMessage, DnsFacts, TurnedAwayTally, LimitCounts],
+    useFactory: (...[database, holder, audit, budget, acceptMessage, dns, turnedAway, counts]: AnswerUses) =>
       new InboundAnswers({
         hostname: config.hostname,
         bodies:
@@ -90,6 +94,7 @@ function answersProvider(config: GatewayConfig, log: Logger): FactoryProvider {
         log,
         dns,
         authenticator: createAuthenticator({ accounts: database.accounts }),
+        limits: new LimitGate(counts, () => Date.now()),
         currentPolicy: () => holder.current,
         canStore: () => audit.canStore,
         appendAudit: (events) => {

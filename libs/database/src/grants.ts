@@ -28,6 +28,7 @@ const RIGHTS: Readonly<Record<ProcessKind, Rights>> = {
     content_chunk: 'select, insert, delete',
     queue: 'select, insert, update, delete',
     node: 'select, insert, update',
+    limit_count: 'select, insert, update, delete',
     policy_revision: 'select',
     policy_release: 'select',
     // Entries that expire are removed by whichever gateway sees it first.

@@ -11,6 +11,7 @@ export type { ApiKeyStore, ApiKeyToCreate } from './api-key-store.js';
 export type { AuditSearch } from './audit-search.js';
 export { connectionTarget, type ConnectionTarget, type DatabaseSettings } from './database-config.js';
 export type { BegunRequest, IdempotencyStore, IdempotentRequest } from './idempotency-store.js';
+export type { LimitSlotCount, LimitStore } from './limit-store.js';
 export type { EntriesToAdd, ListChangeContext, ListChangeResult, ListChanges, ListStore } from './list-store.js';
 export { idFloor, idTimeMs, newId } from './new-id.js';
 export type { JoinedNode, NodeStore } from './node-store.js';

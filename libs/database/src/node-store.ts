@@ -30,7 +30,7 @@ const DECLARE_DEAD = `
 /** Names seen within a day; the newest incarnation of each. */
 const LIST = `
   select distinct on (name) id, name, started_at, stopped_at, policy_revision, policy_digest,
-    refused_revision, refused_reason,
+    refused_revision, refused_reason, limits_alone_since,
     stopped_at is null and alive_until >= now() as alive
   from node where stopped_at is null or alive_until > now() - interval '1 day' order by name, id desc`;
 
@@ -44,6 +44,7 @@ interface NodeRow {
   policy_digest: string | null;
   refused_revision: number | null;
   refused_reason: string | null;
+  limits_alone_since: Date | null;
   alive: boolean;
 }
 
@@ -101,6 +102,7 @@ export class NodeStore {
       ...(row.refused_revision === null
         ? {}
         : { refused: { revision: row.refused_revision, reason: row.refused_reason ?? '' } }),
+      ...(row.limits_alone_since === null ? {} : { limitsAloneSince: row.limits_alone_since }),
     }));
   }
 
@@ -126,6 +128,7 @@ export class JoinedNode {
   #ended = false;
   #policy: { readonly revision: number; readonly digest: string } | undefined;
   #refused: NodeStatus['refused'];
+  #limitsAloneSince: Date | undefined;
 
   constructor(name: string, options: NodeOptions, left: () => void) {
     this.name = name;
@@ -178,6 +181,12 @@ export class JoinedNode {
   /** Tells which released policy this node does not take, and why; undefined when that is over. Repeated likewise. */
   reportRefusal(refused: NodeStatus['refused']): void {
     this.#refused = refused;
+    this.#tellSoon();
+  }
+
+  /** Tells since when this node can not share its counts of limits; undefined when that is over. Repeated likewise. */
+  reportLimitsAlone(since: Date | undefined): void {
+    this.#limitsAloneSince = since;
     this.#tellSoon();
   }
 
@@ -260,7 +269,7 @@ export class JoinedNode {
       if (this.#client === undefined) await this.#connect();
       const { rowCount } = await this.#connected().query(
         `update node set alive_until = now() + interval '${ALIVE_SECONDS} seconds', policy_revision = $2, policy_digest = $3,
-           refused_revision = $4, refused_reason = $5
+           refused_revision = $4, refused_reason = $5, limits_alone_since = $6
          where id = $1 and stopped_at is null`,
         [
           this.#id,
@@ -268,6 +277,7 @@ export class JoinedNode {
           this.#policy?.digest ?? null,
           this.#refused?.revision ?? null,
           this.#refused?.reason ?? null,
+          this.#limitsAloneSince ?? null,
         ],
       );
       if (rowCount === 0) await this.#begin();

@@ -17,6 +17,7 @@ import { databaseConfigSchema, type DatabaseConfig, type DatabaseSettings } from
 import { GroupCommitter } from './group-committer.js';
 import { LeaseRecovery } from './lease-recovery.js';
 import { IdempotencyStore } from './idempotency-store.js';
+import { PostgresLimitStore, type LimitStore } from './limit-store.js';
 import { ListStore } from './list-store.js';
 import { migrate } from './migrate.js';
 import { NodeStore } from './node-store.js';
@@ -65,6 +66,8 @@ export interface Database {
   grant(role: string, to: ProcessKind, how: { readonly create: boolean }): Promise<void>;
   readonly policies: PolicyStore;
   readonly lists: ListStore;
+  /** Counts of limits that gateways share. */
+  readonly limits: LimitStore;
   readonly apiKeys: ApiKeyStore;
   /** Who may sign in over SMTP. */
   readonly accounts: AccountStore;
@@ -96,6 +99,7 @@ function assemble(config: DatabaseConfig, watch: Watch): Database {
   const orm = new Orm(config);
   const partitions = new Partitions(connections.read);
   const lists = new ListStore(connections.read);
+  const limits = new PostgresLimitStore(connections.read);
   const contents = new ContentChunks(connections.read, (ids) => partitions.makeFor(ids));
   const nodes = new NodeStore({
     pool: connections.read,
@@ -105,6 +109,7 @@ function assemble(config: DatabaseConfig, watch: Watch): Database {
       await partitions.makeAhead();
       await partitions.dropExpired();
       await lists.removeExpired();
+      await limits.removeExpired();
       await contents.sweepOrphans();
     },
   });
@@ -144,6 +149,7 @@ function assemble(config: DatabaseConfig, watch: Watch): Database {
     grant: (role, to, { create }) => grant(connections.read, { role, to, create }),
     policies: new PolicyStore(connections.read, orm),
     lists,
+    limits,
     contents,
     apiKeys: new ApiKeyStore(orm),
     accounts: new AccountStore(connections.read),

@@ -135,6 +135,8 @@ export interface NodeStatus {
   readonly digest?: string;
   /** Released policy that it does not take. */
   readonly refused?: { readonly revision: number; readonly reason: string };
+  /** It can not share what it counts for the policy's limits. */
+  readonly limitsAloneSince?: Date;
 }
 
 export interface PolicyRevision {

@@ -11,6 +11,7 @@ import { CompileContext } from './compile/context.js';
 import { compileCopies, compileEffects, compileReviewQueues } from './compile/effects.js';
 import { compileLists } from './compile/lists.js';
 import { compileClients, compileDomains, compileRewriting, firstDomain } from './compile/parties.js';
+import { compileLimitProfiles, limitTable } from './compile/limits.js';
 import { neededFacts, usedFacts } from './compile/needed-facts.js';
 import { compileListenerPrograms, compileListeners } from './compile/listeners.js';
 import { compileLimits, compilePostmasterDomain } from './compile/places.js';
@@ -107,6 +108,8 @@ function compileParts(context: CompileContext): CompiledPolicy {
   const retryProfiles = compileRetry(context);
   const routes = compileRoutes(context, { retry: retryProfiles, tls: compileTlsProfiles(context) });
   const limits = compileLimits(context);
+  const limitProfiles = compileLimitProfiles(context);
+  const table = limitTable(limitProfiles);
   const postmasterDomain = compilePostmasterDomain(context, domains, firstDomain(context, domains));
   const tests = compileTests(context);
   const invariants = compileInvariants(context);
@@ -122,6 +125,7 @@ function compileParts(context: CompileContext): CompiledPolicy {
     routing,
     ...(routingIndex === undefined ? {} : { routingIndex }),
     copies,
+    ...(table === undefined ? {} : { limits: table }),
     mixedVerdicts: context.document.settings?.['mixed-verdicts'] ?? 'hold',
     ...(postmasterDomain === undefined ? {} : { postmasterDomain }),
     tests,
@@ -135,6 +139,7 @@ function compileParts(context: CompileContext): CompiledPolicy {
     routes,
     retryProfiles,
     limits,
+    limitProfiles,
     mixedVerdicts: program.mixedVerdicts,
     reviewQueues: compileReviewQueues(context),
     ...contentNeeds(program),

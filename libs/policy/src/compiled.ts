@@ -1,4 +1,5 @@
 /** A policy that has been checked: definitions ready to use, and the program that judges. */
+import type { LimitProfile } from './limit-types.js';
 import type { Program } from './program.js';
 import type {
   Finding,
@@ -30,6 +31,8 @@ export interface CompiledPolicy {
   /** `default` is always there. */
   readonly retryProfiles: ReadonlyMap<string, RetryProfile>;
   readonly limits: PolicyLimits;
+  /** `limits`, in their order. */
+  readonly limitProfiles: readonly LimitProfile[];
   readonly mixedVerdicts: MixedVerdicts;
   /** `mixed` is always there. */
   readonly reviewQueues: ReadonlyMap<string, ReviewQueue>;

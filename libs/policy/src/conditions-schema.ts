@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { Phase } from './types.js';
 import { HEADER_FACT } from './content-facts.js';
+import { LIMIT_FACT } from './limit-facts.js';
 import { TIME_OF_DAY_PATTERN } from './values/units.js';
 import { FACTS, factsIn, type FactDefinition } from './vocabulary.js';
 
@@ -15,6 +16,11 @@ export interface TimeRange {
 /** What may stand after a fact's name. */
 export type Operand = Scalar | Scalar[] | Range | TimeRange | { not: Operand } | { all: Operand };
 export type Conditions = Record<string, Operand | undefined>;
+/** Keys of the facts of which there are as many as names, as a document spells them. */
+export interface FamilyKeys {
+  readonly headers: readonly string[];
+  readonly limits: readonly string[];
+}
 export type GivenValue = Scalar | Scalar[] | Record<string, string[]>;
 
 /** What to say to somebody who wrote something else. */
@@ -134,9 +140,10 @@ function givenValue(fact: FactDefinition): z.ZodType<GivenValue> {
 }
 
 /** A test's facts, and members of managed lists. */
-export function givenSchema(headers: readonly string[]): z.ZodType<Record<string, GivenValue | undefined>> {
+export function givenSchema({ headers, limits }: FamilyKeys): z.ZodType<Record<string, GivenValue | undefined>> {
   const facts = Object.fromEntries(FACTS.map((fact) => [fact.name, givenValue(fact).optional()]));
   for (const key of headers) facts[key] = givenValue(HEADER_FACT).optional();
+  for (const key of limits) facts[key] = givenValue(LIMIT_FACT).optional();
   const members = z.record(z.string(), z.array(z.string({ error: 'a text' }), { error: 'a list of texts' }), {
     error: 'members of managed lists by name',
   });

@@ -5,7 +5,9 @@
  * analysed, so that its faults come in the same answer.
  */
 import type { z } from 'zod';
+import type { FamilyKeys } from './conditions-schema.js';
 import { isHeaderKey } from './content-facts.js';
+import { isLimitKey } from './limit-facts.js';
 import { policySchema, policySchemaFor, type PolicyDocument } from './document.js';
 import { joinPointer, type Findings } from './findings.js';
 import { nearest } from './nearest.js';
@@ -39,6 +41,11 @@ function show(value: unknown): string {
   if (typeof value === 'object') return 'a mapping';
   const text = typeof value === 'string' ? value : JSON.stringify(value);
   return `\`${text.length > 60 ? `${text.slice(0, 57)}…` : text}\``;
+}
+
+/** What stands where only the name of a secret may stand is likely to be the secret: it is never told again. */
+function isSecret(path: Path): boolean {
+  return path[0] === 'routes' && path[2] === 'auth';
 }
 
 /** The branch of a union that the author probably meant: the only one whose outermost type fits. */
@@ -85,7 +92,8 @@ class FaultWriter {
     } else if (valueAt(this.root, path) === undefined) {
       this.add('D2', path, `missing \`${String(path.at(-1) ?? '')}\`, expected ${issue.message}`);
     } else {
-      this.add('D3', path, `${show(valueAt(this.root, path))} can not stand here, expected ${issue.message}`);
+      const written = isSecret(path) ? 'this' : show(valueAt(this.root, path));
+      this.add('D3', path, `${written} can not stand here, expected ${issue.message}`);
     }
     this.faulty.push(path);
   }
@@ -264,23 +272,25 @@ const STAND_INS: Readonly<Record<string, unknown>> = {
   routes: { [STAND_IN_NAME]: { file: { format: 'maildir', directory: STAND_IN_NAME } } },
 };
 
-/** Keys `header.<name>` in message rules and tests. */
-function headerKeys(root: unknown): readonly string[] {
+/** Keys `header.<name>` in message rules and tests, `limit.<name>` in tests. */
+function familyKeys(root: unknown): FamilyKeys {
   const items = (path: Path): readonly unknown[] => {
     const found = valueAt(root, path);
     return Array.isArray(found) ? found : [];
   };
   const rules = items(['acl', 'message']).flatMap((rule) => [valueAt(rule, ['when']), valueAt(rule, ['unless'])]);
   const given = items(['tests']).map((test) => valueAt(test, ['given']));
-  const keys = [...rules, ...given].flatMap((conditions) =>
-    typeof conditions === 'object' && conditions !== null ? Object.keys(conditions) : [],
-  );
-  return [...new Set(keys.filter(isHeaderKey))];
+  const keysOfAll = (mappings: readonly unknown[]): readonly string[] =>
+    mappings.flatMap((mapping) => (typeof mapping === 'object' && mapping !== null ? Object.keys(mapping) : []));
+  return {
+    headers: [...new Set(keysOfAll([...rules, ...given]).filter(isHeaderKey))],
+    limits: [...new Set(keysOfAll(given).filter(isLimitKey))],
+  };
 }
 
 /** Checks the shape; every fault of it becomes a finding. */
 export function shapeDocument(value: unknown, findings: Findings): Shaped {
-  const schema = policySchemaFor(headerKeys(value));
+  const schema = policySchemaFor(familyKeys(value));
   const whole = schema.safeParse(value);
   if (whole.success) return { document: whole.data, complete: true };
   const writer = new FaultWriter(value, findings);

@@ -5,9 +5,18 @@
  * Every `error` says what was expected; document-faults.ts turns it into a finding.
  */
 import { z } from 'zod';
-import { conditionsSchema, givenSchema, neverSchema, type Conditions, type GivenValue } from './conditions-schema.js';
+import {
+  conditionsSchema,
+  givenSchema,
+  neverSchema,
+  type Conditions,
+  type FamilyKeys,
+  type GivenValue,
+} from './conditions-schema.js';
 import { HEADER_FACT, HEADER_KEY_PATTERN } from './content-facts.js';
+import { LIMIT_FACT, LIMIT_KEY_PATTERN } from './limit-facts.js';
 import { ACL_PHASES, FACTS, type AclPhase } from './vocabulary.js';
+import { limitSchema } from './document-limits.js';
 import { listenerSchema } from './document-listeners.js';
 import { retrySchema, routeSchema, tlsRequirement, tlsSchema, type RouteDocument } from './document-routes.js';
 import { copySchema, ruleMetadata, ruleSchema, type CopyDocument, type RuleDocument } from './document-rules.js';
@@ -136,9 +145,9 @@ const expectSchema = z.strictObject(
   },
 );
 
-const testSchema = (headers: readonly string[]): z.ZodType<TestDocument> =>
+const testSchema = (families: FamilyKeys): z.ZodType<TestDocument> =>
   z.strictObject(
-    { name: text('what is tested, in words', 200), given: givenSchema(headers), expect: expectSchema },
+    { name: text('what is tested, in words', 200), given: givenSchema(families), expect: expectSchema },
     { error: 'a test: `name`, `given` and `expect`' },
   );
 
@@ -186,6 +195,7 @@ const documentShape = {
   routes: named(routeSchema, 'routes by name'),
   tls: named(tlsSchema, 'TLS profiles by name').optional(),
   retry: named(retrySchema, 'retry profiles by name').optional(),
+  limits: many(limitSchema, 'a list of limits').max(100, { error: 'at most 100 limits' }).optional(),
   'review-queues': named(reviewQueue, 'review queues by name').optional(),
   settings: settings.optional(),
   invariants: many(invariant, 'a list of invariants').optional(),
@@ -193,22 +203,25 @@ const documentShape = {
 
 const ACL_EXPECTED = `rules by phase: ${ACL_PHASES.map((phase) => `\`${phase}\``).join(', ')}`;
 
-function buildSchema(headers: readonly string[]) {
-  const acl = z.strictObject({ ...envelopeRules, message: rulesOf('message', headers) }, { error: ACL_EXPECTED });
+function buildSchema(families: FamilyKeys) {
+  const acl = z.strictObject(
+    { ...envelopeRules, message: rulesOf('message', families.headers) },
+    { error: ACL_EXPECTED },
+  );
   return z.strictObject(
-    { ...documentShape, acl: acl.optional(), tests: many(testSchema(headers), 'a list of tests').optional() },
+    { ...documentShape, acl: acl.optional(), tests: many(testSchema(families), 'a list of tests').optional() },
     { error: 'a policy document with the keys `policy`, `listeners`, `routing` and `routes`' },
   );
 }
 
 type PolicySchema = ReturnType<typeof buildSchema>;
 
-/** Without the facts `header.<name>`, of which there are as many as names. */
-export const policySchema: PolicySchema = buildSchema([]);
+/** Without the facts `header.<name>` and `limit.<name>`, of which there are as many as names. */
+export const policySchema: PolicySchema = buildSchema({ headers: [], limits: [] });
 
-/** With the facts `header.<name>` that a document asks for, as it spells them. */
-export function policySchemaFor(headers: readonly string[]): PolicySchema {
-  return headers.length === 0 ? policySchema : buildSchema(headers);
+/** With the facts `header.<name>` and `limit.<name>` that a document names, as it spells them. */
+export function policySchemaFor(families: FamilyKeys): PolicySchema {
+  return families.headers.length + families.limits.length === 0 ? policySchema : buildSchema(families);
 }
 
 export type PolicyDocument = z.infer<typeof policySchema>;
@@ -227,20 +240,23 @@ export type { Conditions, GivenValue };
 
 /** The JSON Schema of a policy document, generated from the same schema that checks it. */
 export function policyJsonSchema(): Record<string, unknown> {
-  const schema = z.toJSONSchema(policySchemaFor([HEADER_FACT.name]), {
+  const schema = z.toJSONSchema(policySchemaFor({ headers: [HEADER_FACT.name], limits: [LIMIT_FACT.name] }), {
     target: 'draft-2020-12',
     io: 'input',
     reused: 'ref',
-    override: ({ jsonSchema }) => openHeaderFamily(jsonSchema),
+    override: ({ jsonSchema }) => {
+      openFamily(jsonSchema, HEADER_FACT.name, HEADER_KEY_PATTERN);
+      openFamily(jsonSchema, LIMIT_FACT.name, LIMIT_KEY_PATTERN);
+    },
   });
   return { ...schema, title: 'Postern policy', $id: 'https://postern.invalid/policy.schema.json' };
 }
 
-/** The stand-in key `header.<name>` → every key of that form. */
-function openHeaderFamily(schema: z.core.JSONSchema.BaseSchema): void {
+/** A stand-in key such as `header.<name>` → every key of that form. */
+function openFamily(schema: z.core.JSONSchema.BaseSchema, standIn: string, pattern: string): void {
   const { properties } = schema;
-  const family = properties?.[HEADER_FACT.name];
+  const family = properties?.[standIn];
   if (properties === undefined || family === undefined) return;
-  Reflect.deleteProperty(properties, HEADER_FACT.name);
-  schema.patternProperties = { [HEADER_KEY_PATTERN]: family };
+  Reflect.deleteProperty(properties, standIn);
+  schema.patternProperties = { ...schema.patternProperties, [pattern]: family };
 }

@@ -8,6 +8,7 @@ import { runPhase, type Outcome } from './decide.js';
 import { acceptedBy, grantCovers } from './grants.js';
 import { clientOf, clientUnknown, determineClient, prerequisite, senderBinding } from './identify.js';
 import { ACCEPTED, deferBuiltin, refuse, REPLIES } from './outcomes.js';
+import { limitOutcome } from './limits.js';
 import { NO_SUCH_RECIPIENT, placeAccepted, routeOutcome, type Placed } from './place.js';
 import type { Rewriting } from './program.js';
 import { Scope } from './scope.js';
@@ -53,7 +54,11 @@ export function judgeRecipient(snapshot: Snapshot, facts: Facts, earlier?: Decis
  * right to send it is the gateway's own, so no client, rule or relay right is asked for; client facts are absent.
  */
 export function judgeNotice(snapshot: Snapshot, facts: Facts): RecipientDecision {
-  const scope = new Scope(snapshot, facts);
+  return judgeNoticeIn(new Scope(snapshot, facts));
+}
+
+/** `judgeNotice` in a scope that somebody looks into afterwards. */
+export function judgeNoticeIn(scope: Scope): RecipientDecision {
   placePostmaster(scope);
   const address = typeof scope.recipient === 'string' ? scope.recipient : '';
   if (addressFault(address) !== undefined) {
@@ -73,7 +78,8 @@ function clientName({ client }: Scope): string {
 }
 
 function connectOutcome(scope: Scope): Outcome {
-  return runPhase(scope, 'connect') ?? ACCEPTED;
+  const ruled = runPhase(scope, 'connect') ?? ACCEPTED;
+  return ruled.verdict === 'accept' ? (limitOutcome(scope, 'connect') ?? ruled) : ruled;
 }
 
 function heloOutcome(scope: Scope): Outcome {
@@ -97,7 +103,8 @@ function mailOutcome(scope: Scope): Outcome {
   if (typeof client === 'object') return clientUnknown(scope);
   const bound = senderBinding(scope);
   if (bound !== undefined) return bound;
-  return runPhase(scope, 'mail') ?? helo;
+  const ruled = runPhase(scope, 'mail') ?? helo;
+  return ruled.verdict === 'accept' ? (limitOutcome(scope, 'mail') ?? ruled) : ruled;
 }
 
 /** `judgeRecipient` in a scope that somebody looks into afterwards. */
@@ -147,12 +154,16 @@ function recipientOutcome(scope: Scope, earlier: Decision): Placed {
   const malformed = badRecipient(scope);
   if (malformed !== undefined) return malformed;
   if (earlier.verdict !== 'accept') return earlier;
+  // Whoever is refused too much learns no more about who exists here.
+  const silenced = limitOutcome(scope, 'rcpt-first');
+  if (silenced !== undefined) return silenced;
   const rewritten = rewrite(scope);
   const refused = relayOutcome(scope, rewritten?.external === true);
   if (refused !== undefined) return refused;
   const ruled = runPhase(scope, 'rcpt');
   if (ruled !== undefined && ruled.verdict !== 'accept') return ruled;
-  return placeAccepted(scope, ruled ?? { verdict: 'accept', by: earlier.by, answer: 'now' });
+  const placed = placeAccepted(scope, ruled ?? { verdict: 'accept', by: earlier.by, answer: 'now' });
+  return placed.verdict === 'accept' ? (limitOutcome(scope, 'rcpt') ?? placed) : placed;
 }
 
 function badRecipient(scope: Scope): Outcome | undefined {

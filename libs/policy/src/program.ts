@@ -2,6 +2,7 @@
  * What a policy compiles to: rules and tables that the evaluator walks. Internal to this library; nothing outside may
  * depend on its shape.
  */
+import type { LimitTable } from './limit-types.js';
 import type { RuleIndex } from './rule-index.js';
 import type { EntryTable } from './sets/tables.js';
 import type { DecisionReply, Facts, HeaderEdit, ListType, MixedVerdicts, Verdict } from './types.js';
@@ -191,6 +192,8 @@ export interface Program {
   /** Absent where there are few. */
   readonly routingIndex?: RuleIndex;
   readonly copies: readonly CopyRule[];
+  /** Absent where there are none: then nobody looks. */
+  readonly limits?: LimitTable;
   readonly mixedVerdicts: MixedVerdicts;
   readonly postmasterDomain?: string;
   readonly tests: readonly CompiledTest[];

@@ -8,14 +8,15 @@
 import { CONTENT_FACTS, HEADER_FACT, headerFact } from './content-facts.js';
 import { ENVELOPE_FACTS } from './envelope-facts.js';
 import type { FactDefinition } from './fact-definition.js';
+import { LIMIT_FACT, limitFact } from './limit-facts.js';
 import type { Phase } from './types.js';
 
 export type { FactDefinition, FactType } from './fact-definition.js';
 
 export const FACTS: readonly FactDefinition[] = [...ENVELOPE_FACTS, ...CONTENT_FACTS];
 
-/** As people read it: one row for the family `header.<name>`. */
-export const FACT_ROWS: readonly FactDefinition[] = [...FACTS, HEADER_FACT];
+/** As people read it: one row for each of the families `limit.<name>` and `header.<name>`. */
+export const FACT_ROWS: readonly FactDefinition[] = [...ENVELOPE_FACTS, LIMIT_FACT, ...CONTENT_FACTS, HEADER_FACT];
 
 export const PHASES: readonly Phase[] = ['connect', 'helo', 'mail', 'rcpt', 'message', 'routing'];
 
@@ -82,7 +83,7 @@ export const PHASE_TABLE: Readonly<Record<AclPhase, PhaseDefinition>> = {
 const BY_NAME: ReadonlyMap<string, FactDefinition> = new Map(FACTS.map((fact) => [fact.name, fact]));
 
 export function factNamed(name: string): FactDefinition | undefined {
-  return BY_NAME.get(name) ?? headerFact(name);
+  return BY_NAME.get(name) ?? headerFact(name) ?? limitFact(name);
 }
 
 /** Facts known in a phase: its own and those of the phases before. Routing is asked before DATA: content is not known. */

@@ -30,6 +30,13 @@ export class GatewayDto {
   })
   refused?: RefusedPolicyDto;
 
+  @ApiPropertyOptional({
+    type: String,
+    format: 'date-time',
+    description: 'Since when it counts for the limits of the policy alone, as it can not share its counts.',
+  })
+  limitsAloneSince?: string;
+
   @ApiProperty({ type: String, format: 'date-time' })
   startedAt!: string;
 

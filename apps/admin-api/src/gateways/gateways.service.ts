@@ -19,6 +19,7 @@ function gatewayDto(node: NodeStatus): GatewayDto {
     ...(node.revision !== undefined && { revision: node.revision }),
     ...(node.digest !== undefined && { digest: node.digest }),
     ...(node.refused !== undefined && { refused: node.refused }),
+    ...(node.limitsAloneSince !== undefined && { limitsAloneSince: node.limitsAloneSince.toISOString() }),
     startedAt: node.startedAt.toISOString(),
     ...(node.stoppedAt !== undefined && { stoppedAt: node.stoppedAt.toISOString() }),
   };

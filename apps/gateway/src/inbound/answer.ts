@@ -61,7 +61,7 @@ export class InboundAnswers implements SmtpServerHooks {
     return this.#envelope.mail(session, reversePath, parameters);
   }
 
-  rcpt(session: ServerSession, forwardPath: ForwardPath, parameters: RcptParams): Answer {
+  rcpt(session: ServerSession, forwardPath: ForwardPath, parameters: RcptParams): MaybePromise<Answer> {
     return this.#envelope.rcpt(session, forwardPath, parameters);
   }
 

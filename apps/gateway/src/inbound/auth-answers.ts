@@ -4,6 +4,7 @@
  */
 import { newId } from '#database';
 import type { AuditEvent } from '#audit';
+import type { Decision } from '#policy';
 import type {
   AuthOutcome,
   AuthRefusal,
@@ -12,14 +13,19 @@ import type {
   ScramCredentials,
   ServerSession,
 } from '#smtp-net';
+import type { LimitGate } from '../limits/limit-gate.js';
+import type { LivePolicy } from '../policy/policy-holder.js';
 import { AUTHENTICATION_REPLIES, type AuthenticationRefused, type Authenticator } from './authenticator.js';
 import { stateOf, type InboundSession } from './inbound-session.js';
 import { waitMs } from './wait.js';
 
 /** What a client sends as its name is recorded, but not at any length. */
 const MAX_USERNAME = 255;
+const NOBODY: Decision = { verdict: 'accept', by: '', client: 'none', tags: [], answer: 'now' };
 
 export interface AuthDependencies {
+  readonly limits: LimitGate;
+  readonly currentPolicy: () => LivePolicy | undefined;
   readonly authenticator: Authenticator;
   readonly appendAudit: (events: readonly AuditEvent[]) => void;
 }
@@ -56,7 +62,16 @@ export class AuthAnswers {
     inbound.authRefusal = undefined;
     if (result !== 'abandoned') this.#record(session, inbound, { mechanism, username, reason });
     if (result !== 'proved') inbound.granted = undefined;
+    if (result === 'failed') this.#count(inbound);
     await waitMs(standing.delayMs);
+  }
+
+  /** By what was known at connect: whoever fails has proved to be nobody. */
+  #count({ facts, lookUps }: InboundSession): void {
+    const policy = this.use.currentPolicy();
+    if (policy === undefined) return;
+    const known = { ...facts, ...lookUps.known };
+    this.use.limits.count('auth-failures', { snapshot: policy.snapshot, facts: known, decision: NOBODY });
   }
 
   #record(

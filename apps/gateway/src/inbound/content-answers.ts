@@ -13,7 +13,7 @@ import type { AnswerDependencies } from './answer-dependencies.js';
 import { ContentBuffer, SpoolFailure } from './content-buffer.js';
 import { contentFacts } from './content-facts.js';
 import { judgeContent, recipientsToStore } from './content-judgement.js';
-import { stateOf, transactionOf, type InboundSession, type InboundTransaction } from './inbound-session.js';
+import { countedOf, stateOf, transactionOf, type InboundSession, type InboundTransaction } from './inbound-session.js';
 import { readMessageHeaders } from './message-headers.js';
 import { accepted, noRoom, notNow, refusal, replyText, routingLoop } from './replies.js';
 import { decidingRule, protocolOf, transactionEvents, type TransactionEnd } from './transaction-record.js';
@@ -52,6 +52,9 @@ export class ContentAnswers {
     if (content === undefined) throw new Error('end of content without content');
     // The transaction is over, whatever the answer: transactionEnded has nothing left to record.
     inbound.transaction = undefined;
+    // What was declared was counted at MAIL FROM.
+    const undeclared = content.receivedBytes - (transaction.parameters.sizeBytes ?? 1);
+    this.use.limits.count('bytes', countedOf(transaction), undeclared);
     const headers = readMessageHeaders(content.head());
     const message = {
       sizeBytes: content.receivedBytes,
@@ -75,7 +78,8 @@ export class ContentAnswers {
     const refused = judged(transaction, content);
     if (refused === undefined) return this.#accept(session, transaction, content, message);
     content.abort();
-    const { by, reply } = refused;
+    const { by, reply, verdict } = refused;
+    this.use.limits.refused({ verdict, by }, countedOf(transaction));
     const end = {
       kind: 'transaction.refused' as const,
       by,
@@ -188,11 +192,12 @@ function asksAttachments(wanted: ReadonlySet<string>): boolean {
 function judged(
   transaction: InboundTransaction,
   content: ContentBuffer,
-): { readonly by: string; readonly reply: Reply } | undefined {
+): { readonly by: string; readonly verdict: 'reject' | 'defer'; readonly reply: Reply } | undefined {
   const { contentFacts: wanted } = transaction.policy.snapshot.policy;
   const { scanner } = transaction;
   if (wanted === undefined || scanner === undefined) return undefined;
   const facts = contentFacts(wanted, { report: scanner.report(), sizeBytes: content.receivedBytes });
   const refused = judgeContent(transaction, facts);
-  return refused === undefined ? undefined : { by: refused.by, reply: refusal(refused, transaction.trace) };
+  if (refused === undefined) return undefined;
+  return { by: refused.by, verdict: refused.verdict, reply: refusal(refused, transaction.trace) };
 }

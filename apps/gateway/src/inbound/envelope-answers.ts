@@ -15,12 +15,14 @@ import type {
   TransactionEnd as EndReason,
 } from '#smtp-core';
 import type { MaybePromise, ServerSession } from '#smtp-net';
+import type { LimitGate } from '../limits/limit-gate.js';
 import type { LivePolicy } from '../policy/policy-holder.js';
 import type { AnswerDependencies } from './answer-dependencies.js';
-import { stateOf, transactionOf, type InboundTransaction } from './inbound-session.js';
+import { countedOf, stateOf, transactionOf, type InboundTransaction } from './inbound-session.js';
 import { noRoom, notNow, refusal, replyText, tooManyRefused } from './replies.js';
 import { sessionFacts } from './session-facts.js';
 import { decidingRule, transactionEvents, type TransactionEnd } from './transaction-record.js';
+import { waitMs } from './wait.js';
 
 export class EnvelopeAnswers {
   constructor(private readonly use: AnswerDependencies) {}
@@ -48,11 +50,11 @@ export class EnvelopeAnswers {
   }
 
   /** Everything is known: the transaction is judged, by the policy that was live when its facts were asked for. */
-  #begin(session: ServerSession, begun: BegunTransaction, found: Facts): Answer {
+  #begin(session: ServerSession, begun: BegunTransaction, found: Facts): MaybePromise<Answer> {
     const inbound = stateOf(session);
     const { id, policy, sender, parameters } = begun;
     const trace = traceOf(id);
-    const facts: Facts = {
+    const before: Facts = {
       ...inbound.facts,
       ...inbound.lookUps.known,
       ...sessionFacts(session, inbound),
@@ -62,7 +64,14 @@ export class EnvelopeAnswers {
       ...(parameters.sizeBytes !== undefined && { 'size.declared': parameters.sizeBytes }),
       ...found,
     };
-    const decision = judgeMail(policy.snapshot, facts);
+    const limited = this.use.limits.judge('mail', {
+      snapshot: policy.snapshot,
+      facts: before,
+      judge: (known) => judgeMail(policy.snapshot, known),
+      amounts: { bytes: parameters.sizeBytes ?? 1 },
+    });
+    const { decision } = limited;
+    const facts = limited.exceeded ? { ...before, ...limited.facts } : before;
     const transaction: InboundTransaction = {
       id,
       trace,
@@ -82,10 +91,12 @@ export class EnvelopeAnswers {
     };
     if (decision.verdict === 'accept' || decision.answer === 'at-rcpt') {
       inbound.transaction = transaction;
-      return { effect: 'accept', trace };
+      if (decision.verdict === 'accept') limited.charge();
+      return after(limited.delayMs, { effect: 'accept', trace });
     }
     const reply = refusal(decision, trace);
     inbound.refusals += 1;
+    this.use.limits.refused(decision, { snapshot: policy.snapshot, facts, decision });
     this.use.appendAudit(
       transactionEvents(session, inbound, transaction, {
         kind: 'transaction.refused',
@@ -97,21 +108,24 @@ export class EnvelopeAnswers {
     return { effect: 'refuse', reply };
   }
 
-  rcpt(session: ServerSession, forwardPath: ForwardPath, parameters: RcptParams): Answer {
+  rcpt(session: ServerSession, forwardPath: ForwardPath, parameters: RcptParams): MaybePromise<Answer> {
     const transaction = transactionOf(session);
     if (transaction.recipients.length - transaction.accepted.length >= MAX_REFUSED_RECIPIENTS) {
       return { effect: 'refuse', reply: tooManyRefused(transaction.trace), close: true };
     }
     const recipient = forwardPath.kind === 'postmaster' ? 'postmaster' : printMailbox(forwardPath.mailbox);
-    const own: Facts = { recipient, recipients: transaction.recipients.length + 1 };
-    const decision = decideRecipient(transaction, own);
+    const asked: Facts = { recipient, recipients: transaction.recipients.length + 1 };
+    const { decision, facts: own, delayMs } = decideRecipient(this.use.limits, transaction, asked);
     const refused = decision.verdict === 'accept' ? undefined : refusal(decision, transaction.trace);
     const reply = refused ?? RECIPIENT_OK;
     transaction.recipients.push(recordRecipient(decision, own, reply, parameters));
     transaction.decisions.push(decision);
     if (refused === undefined) transaction.accepted.push(forwardPath);
-    else stateOf(session).refusals += 1;
-    return refused === undefined ? { effect: 'accept', reply } : { effect: 'refuse', reply: refused };
+    else {
+      stateOf(session).refusals += 1;
+      this.use.limits.refused(decision, countedOf(transaction));
+    }
+    return after(delayMs, refused === undefined ? { effect: 'accept', reply } : { effect: 'refuse', reply: refused });
   }
 
   /** Refused before it could be judged: it belongs to the transaction that is open, or else to the session. */
@@ -156,13 +170,43 @@ function allNeeded({ connect, helo, mail }: NeededFacts): ReadonlySet<string> {
 
 const RECIPIENT_OK: Reply = { code: 250, enhanced: '2.1.5', lines: ['Recipient OK'] };
 
-function decideRecipient(transaction: InboundTransaction, own: Facts): RecipientDecision {
+interface DecidedRecipient {
+  readonly decision: RecipientDecision;
+  /** Those of the recipient, with what limits said. */
+  readonly facts: Facts;
+  readonly delayMs: number;
+}
+
+function decideRecipient(limits: LimitGate, transaction: InboundTransaction, asked: Facts): DecidedRecipient {
   const { snapshot } = transaction.policy;
-  const facts = { ...transaction.facts, ...own };
-  const decision = judgeRecipient(snapshot, facts, transaction.decision);
+  if (snapshot.policy.limitProfiles.length === 0) {
+    const facts = { ...transaction.facts, ...asked };
+    const judged = judgeRecipient(snapshot, facts, transaction.decision);
+    return { decision: admitted(transaction, facts, judged), facts: asked, delayMs: 0 };
+  }
+  const first = limits.ask('rcpt-first', countedOf(transaction));
+  const known = first === undefined ? asked : { ...asked, ...first.facts };
+  const limited = limits.judge('rcpt', {
+    snapshot,
+    facts: { ...transaction.facts, ...known },
+    judge: (facts) => judgeRecipient(snapshot, facts, transaction.decision),
+  });
+  const facts = { ...known, ...limited.facts };
+  const decision = admitted(transaction, { ...transaction.facts, ...facts }, limited.decision);
+  if (decision.verdict !== 'accept') return { decision, facts, delayMs: 0 };
+  limited.charge();
+  return { decision, facts, delayMs: limited.delayMs + (first?.delayMs ?? 0) };
+}
+
+function admitted(transaction: InboundTransaction, facts: Facts, decision: RecipientDecision): RecipientDecision {
+  const { snapshot } = transaction.policy;
   if (snapshot.policy.mixedVerdicts !== 'split') return decision;
   transaction.classes ??= new ClassKeeper(snapshot);
   return transaction.classes.admit(facts, decision);
+}
+
+function after(delayMs: number, answer: Answer): MaybePromise<Answer> {
+  return delayMs === 0 ? answer : waitMs(delayMs).then(() => answer);
 }
 
 function recordRecipient(

@@ -4,6 +4,7 @@ import type { ClassKeeper, Decision, Facts, RecipientDecision } from '#policy';
 import type { RecordedRecipient, RecordedRefusal } from '#audit';
 import type { ForwardPath, MailParams } from '#smtp-core';
 import type { ServerSession } from '#smtp-net';
+import type { Counted } from '../limits/limit-gate.js';
 import type { LivePolicy } from '../policy/policy-holder.js';
 import type { ContentBuffer } from './content-buffer.js';
 import type { LookUps } from './look-ups.js';
@@ -63,6 +64,11 @@ export interface InboundTransaction {
 
 export function stateOf(session: ServerSession): InboundSession {
   return session.state as InboundSession;
+}
+
+/** The transaction, to whom counts it. */
+export function countedOf({ policy, facts, decision }: InboundTransaction): Counted {
+  return { snapshot: policy.snapshot, facts, decision };
 }
 
 export function transactionOf(session: ServerSession): InboundTransaction {

@@ -43,6 +43,7 @@ export class SessionAnswers {
       const facts = { ...inbound.facts, ...inbound.lookUps.known, ...sessionFacts(session, inbound) };
       const decision = judgeHelo(policy.snapshot, facts);
       const refused = decision.verdict !== 'accept' && decision.answer === 'now';
+      if (refused) this.use.limits.refused(decision, { snapshot: policy.snapshot, facts, decision });
       return later(
         inbound,
         decision,
@@ -83,12 +84,23 @@ export class SessionAnswers {
   }
 
   #judgeConnect(session: ServerSession, inbound: InboundSession, policy: LivePolicy): MaybePromise<Answer> {
-    const decision = judgeConnect(policy.snapshot, { ...inbound.facts, ...inbound.lookUps.known });
+    const { snapshot } = policy;
+    const known = { ...inbound.facts, ...inbound.lookUps.known };
+    const limited = this.use.limits.judge('connect', {
+      snapshot,
+      facts: known,
+      judge: (facts) => judgeConnect(snapshot, facts),
+    });
+    const { decision, delayMs } = limited;
+    if (delayMs > 0) inbound.facts = { ...inbound.facts, ...limited.facts };
+    if (decision.verdict === 'accept') limited.charge();
     const refused = decision.verdict !== 'accept' && decision.answer === 'now';
+    if (refused) this.use.limits.refused(decision, { snapshot, facts: known, decision });
     const answer = refused
       ? this.#refuseConnection(session, inbound, refusal(decision, traceOf(inbound.id)), decision.by)
       : ACCEPT;
-    return later(inbound, decision, answer);
+    if (refused || delayMs === 0) return later(inbound, decision, answer);
+    return waitMs(delayMs).then(() => later(inbound, decision, answer));
   }
 
   ended(session: ServerSession, reason: string): void {

@@ -6,7 +6,7 @@ import { nearest } from '../nearest.js';
 import type { ListSlot } from '../program.js';
 import { ACL_PHASES } from '../vocabulary.js';
 
-export type NameKind = 'listener' | 'list' | 'client' | 'route' | 'retry' | 'tls' | 'tag' | 'review-queue';
+export type NameKind = 'listener' | 'list' | 'client' | 'route' | 'retry' | 'tls' | 'tag' | 'review-queue' | 'limit';
 
 /** Why a list is used; R3 judges by it. */
 export interface ListUse {
@@ -47,6 +47,7 @@ export class CompileContext {
       retry: new Set(keysOf(root['retry'])),
       tls: new Set(keysOf(root['tls'])),
       tag: collectTags(root),
+      limit: new Set((Array.isArray(root['limits']) ? (root['limits'] as unknown[]) : []).map(nameOf)),
       'review-queue': new Set(['mixed', ...keysOf(root['review-queues'])]),
     };
   }

@@ -2,6 +2,7 @@
 import type { Conditions, GivenValue } from '../conditions-schema.js';
 import type { InvariantDocument, TestDocument } from '../document.js';
 import { joinPointer } from '../findings.js';
+import { LIMIT_PREFIX } from '../limit-facts.js';
 import { nearest } from '../nearest.js';
 import type { CompiledInvariant, CompiledTest } from '../program.js';
 import { parseEntry } from '../sets/entries.js';
@@ -49,6 +50,7 @@ function ruleIds(context: CompileContext): ReadonlySet<string> {
   for (const name of context.names.client) ids.add(`clients/${name}`);
   for (const entry of context.document.rewriting ?? []) ids.add(`rewriting/${entry.name}`);
   for (const copy of context.document.copies ?? []) ids.add(`copies/${copy.name}`);
+  for (const name of context.names.limit) ids.add(`builtin/limit-${name}`);
   return ids;
 }
 
@@ -62,6 +64,9 @@ function compileTest(
   for (const [name, value] of Object.entries(test.given)) {
     const fact = factNamed(name);
     if (fact === undefined || value === undefined) continue;
+    if (name.startsWith(LIMIT_PREFIX)) {
+      context.requireName('limit', name.slice(LIMIT_PREFIX.length), joinPointer(pointer, 'given', name));
+    }
     const compiled = compileFact(context, fact, value, joinPointer(pointer, 'given', name));
     if (compiled !== undefined) facts[fact.name] = compiled;
   }

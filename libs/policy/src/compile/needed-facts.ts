@@ -1,5 +1,6 @@
 /** Which facts a policy asks for, and when: the others need not be found out. */
 import type { NeededFacts } from '../compiled.js';
+import { countPhase } from './limits.js';
 import type { Condition, Program } from '../program.js';
 
 interface Conditional {
@@ -32,7 +33,13 @@ function byPhase({
 
 /** Facts that somebody asks for. */
 export function usedFacts(program: Program): ReadonlySet<string> {
-  return new Set(factsOf(Object.values(byPhase(program)).flat()));
+  return new Set([...factsOf(Object.values(byPhase(program)).flat()), ...keysOf(program, ['connect', 'mail', 'rcpt'])]);
+}
+
+/** Facts in keys of limits that are looked at in these phases. */
+function keysOf({ limits }: Program, phases: readonly ReturnType<typeof countPhase>[]): readonly string[] {
+  const all = [...(limits?.values() ?? [])].flat();
+  return all.flatMap(({ count, key }) => (phases.includes(countPhase(count)) ? key : []));
 }
 
 export function neededFacts(program: Program, recorded: readonly string[]): NeededFacts {
@@ -44,9 +51,9 @@ export function neededFacts(program: Program, recorded: readonly string[]): Need
       return [...set.members.literalTexts, ...set.members.slots.flatMap((slot) => program.lists[slot]?.entries ?? [])];
     });
   return {
-    connect: new Set(factsOf(conditions.connect)),
+    connect: new Set([...factsOf(conditions.connect), ...keysOf(program, ['connect'])]),
     helo: new Set(factsOf(conditions.helo)),
-    mail: new Set([...factsOf(conditions.mail), ...recorded]),
+    mail: new Set([...factsOf(conditions.mail), ...keysOf(program, ['mail', 'rcpt']), ...recorded]),
     dnsLists: [...new Set(zones)],
   };
 }
