@@ -1,6 +1,6 @@
 // `npm run fuzz [-- --runs N] [--seed N] [--only WORDS]`: the properties of test/properties, tried much longer than in the
-// suite. A failure prints its own seed and path; `--seed` repeats a whole run. `--only policy` takes the files whose
-// names contain the word.
+// suite; parsers get the corpus of test/fuzz and what mutation makes of it. A failure prints its own seed and path;
+// `--seed` repeats a whole run. `--only policy` takes the files whose names contain the word.
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';

@@ -131,8 +131,16 @@ function readAddress(text: string): string | undefined {
 
 /** Space may stand around dots and the `@` only; anywhere else it stays, and the address is none. */
 function withoutSpace(text: string): string {
-  return text.split(/\s+/).reduce((before, word) => {
-    const isJoint = before === '' || /[.@]$/.test(before) || /^[.@]/.test(word);
-    return isJoint ? before + word : `${before} ${word}`;
-  }, '');
+  const parts: string[] = [];
+  let last = '';
+  for (const word of text.trim().split(/\s+/)) {
+    if (last !== '' && !isJoint(last) && !isJoint(word.charAt(0))) parts.push(' ');
+    parts.push(word);
+    last = word.slice(-1);
+  }
+  return parts.join('');
+}
+
+function isJoint(character: string): boolean {
+  return character === '.' || character === '@';
 }
