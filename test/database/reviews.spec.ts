@@ -71,6 +71,7 @@ describe('held mail', () => {
     ]);
     expect((await db.queue.entries({ state: 'held' })).data).toHaveLength(1);
     expect((await db.reviews.list({ queue: 'other' })).data).toEqual([]);
+    expect([...(await db.reviews.counts())]).toEqual([['review', 1]]);
     expect(await db.reviews.claimDue(10)).toEqual([]);
   });
 
@@ -91,7 +92,7 @@ describe('held mail', () => {
   test('released: queued with its changes, its age begins again, and what was added goes with it', async () => {
     await held(Date.now() - 1000);
     const mail = await claimed();
-    const added = [{ id: newId(), address: 'auditor@example.net', route: 'archive' }];
+    const added = [{ id: newId(), address: 'auditor@example.net', route: 'archive', by: 'copies/all' }];
     const settlement = {
       kind: 'queue',
       address: 'amy@example.net',
@@ -106,6 +107,7 @@ describe('held mail', () => {
       revision: 1,
       route: 'capture',
       address: 'amy@example.net',
+      added,
     };
     const event: AuditEvent = { id: newId(), ...aboutMail(mail), kind: 'review.released', data };
     expect(await db.reviews.settle(mail, settlement, event)).toBe(true);
@@ -119,6 +121,10 @@ describe('held mail', () => {
       ]),
     );
     expect((await db.reviews.list()).data).toEqual([]);
+    expect((await db.audit.transaction(mail.messageId))?.recipients).toMatchObject([
+      { id: mail.id },
+      { address: 'auditor@example.net', route: 'archive', addedBy: 'copies/all', state: 'delivering' },
+    ]);
   });
 
   test('returned: queued with the refusal that its sender will read', async () => {

@@ -99,6 +99,15 @@ async function refusedLeaver(): Promise<string> {
 }
 
 describe('explaining', () => {
+  test('mail of our own making is explained as such: no client, no rule of clients was asked', async () => {
+    const own = { sender: '', recipient: 'x@elsewhere.example', time: '2026-11-22T10:00:00.000Z' };
+    const notice = { listener: 'internal', clientPort: 0, helo: 'mx.example.com', facts: {}, by: 'routing/all' };
+    const id = await recorded(notice, [recipient('x@elsewhere.example', { facts: own, route: 'capture' })]);
+    const { body } = await explain(id);
+    expect(body).toMatchObject({ same: true, differences: [], recipients: [{ verdict: 'accept', route: 'capture' }] });
+    expect((body as { text: readonly string[] }).text[0]).toMatch(/^a notice of our own making/u);
+  });
+
   test('says since when the rule reads so, and what would have led to another decision', async () => {
     await api.publish(POLICY.replace('policy: main', 'policy: main\ndescription: the rules stay as they are'));
     const { body } = await explain(await refusedLeaver());

@@ -186,6 +186,34 @@ describe('message rules', () => {
 });
 
 describe('held mail', () => {
+  test('keeps its review queue in the policy', async () => {
+    await send(['amy@capture.test'], `${HEADER}Subject: left one\r\n${EXECUTABLE}`);
+    const [held] = await reviews();
+    const without = policy([], { 'review-queues': {} });
+    const acl = without['acl'] as { message: readonly { name: string; hold?: string }[] };
+    const message = acl.message.filter(({ hold }) => hold === undefined || hold === 'mixed');
+    const answer = await postern.api.putPolicy({ ...without, acl: { ...acl, message } });
+    expect(answer).toMatchObject({ status: 422, body: { errors: [{ code: 'Q4', pointer: '/review-queues' }] } });
+    expect(answer.text).toContain('review queue `review` still holds the mail of 1 recipients');
+    await act(held?.id ?? '', 'discard', 'a test');
+  });
+
+  test('goes out with what the policy in force adds to it, and the story tells of it', async () => {
+    await send(['amy@capture.test'], `${HEADER}Subject: copied one\r\n${EXECUTABLE}`, 'b@journal.test');
+    const [held] = await reviews();
+    await act(held?.id ?? '', 'release', 'a test');
+    const story = await postern.api.storyWhen(
+      'all delivered',
+      { sender: 'b@journal.test' },
+      ({ recipients }) => recipients.length === 2 && recipients.every(({ state }) => state === 'delivered'),
+    );
+    expect(story.recipients).toMatchObject([
+      { address: 'amy@capture.test', verdict: 'hold', reply: '250 2.1.5 Recipient OK', finalReply: story.reply },
+      { address: 'amy@capture.test', route: 'journal', addedBy: 'copies/journal', reply: '' },
+    ]);
+    expect(story.reply).toMatch(/^250 2\.0\.0 /u);
+  });
+
   test('waits, is shown safely, and goes out when it is released', async () => {
     expect((await send(['amy@capture.test'], `${HEADER}Subject: held one\r\n${EXECUTABLE}`)).code).toBe(250);
     const [held] = await reviews();

@@ -7,6 +7,7 @@ import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { AdminApi } from './admin-api.js';
+import { decidedOtherwise } from './decided-again.js';
 import { isAlive, listProcesses, treeOf } from './processes.js';
 import type { ProcessInfo } from './processes.js';
 import { HopelessError, waitFor } from './wait.js';
@@ -132,8 +133,15 @@ export class RunningPostern {
     await waitFor('all processes to be gone', () => !victims.some(isAlive));
   }
 
-  /** As Ctrl-C does. Resolves when everything has ended. */
+  /** As Ctrl-C does. Resolves when everything has ended. Whatever it decided has to be decided so again before. */
   async stop(deadlineMs = 40_000): Promise<void> {
+    const runs = this.processId('supervisor') !== undefined && this.processId('admin-api') !== undefined;
+    const differing = runs ? await decidedOtherwise(this.api) : [];
+    await this.#end(deadlineMs);
+    if (differing.length > 0) throw new Error(`decided otherwise than recorded: ${differing.join('; ')}`);
+  }
+
+  async #end(deadlineMs: number): Promise<void> {
     if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill('SIGTERM');
     await waitFor('Postern to stop', () => this.child.exitCode !== null || this.child.signalCode !== null, {
       deadlineMs,

@@ -86,3 +86,11 @@ describe('findings', () => {
     expect(findingLines({ message: 'a\u001b[2Jb' }, source)[0]).toBe('p.yaml: error: a\\u001b[2Jb');
   });
 });
+
+test('a password that stands in a policy by mistake does not stand in the output', () => {
+  const text = 'out: { hosts: [{ host: a }], auth: hunter2, tls: "x" }\nin: { auth: { password: "hunter 3" } }\n';
+  const about = (line: number): string =>
+    findingLines({ message: 'no', line, column: 35, pointer: '/routes/out/auth' }, { file: 'p.yaml', text }).join('\n');
+  expect(about(1)).toContain('auth: *******, tls: "x" }');
+  expect(about(2)).toContain('password: "********" } }');
+});

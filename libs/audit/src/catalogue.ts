@@ -196,7 +196,12 @@ const EVENTS: Catalogue = {
   },
   'review.released': {
     meaning: 'Held mail was judged again by the live policy and goes on.',
-    fields: { ...REVIEW, route: 'its route', address: 'where it goes' },
+    fields: {
+      ...REVIEW,
+      route: 'its route',
+      address: 'where it goes',
+      added: 'who else gets it, with route and rule (`add-recipient`, or a copy)',
+    },
   },
   'review.returned': {
     meaning: 'Held mail was refused; the sender gets a notice.',

@@ -172,6 +172,15 @@ export interface ReviewEnd {
   readonly revision: number;
 }
 
+/** A recipient that the rules added when held mail was released. */
+export interface ReleasedCopy {
+  readonly id: string;
+  readonly address: string;
+  readonly route: string;
+  /** Rule that added it. */
+  readonly by: string;
+}
+
 interface EventBase {
   /** UUIDv7: its time is the event's time, and ids sort as the events happened on one node. */
   readonly id: string;
@@ -272,7 +281,10 @@ export type AuditEvent = EventBase &
         readonly data: { queue: string; rule: string; action: ReviewAction; actor: string; reason?: string };
       }
     /** Done, by a person's word or by expiry (`actor` is then `expiry`). */
-    | { readonly kind: 'review.released'; readonly data: ReviewEnd & { route: string; address: string } }
+    | {
+        readonly kind: 'review.released';
+        readonly data: ReviewEnd & { route: string; address: string; added?: readonly ReleasedCopy[] };
+      }
     | { readonly kind: 'review.returned'; readonly data: ReviewEnd & { reply: string } }
     | { readonly kind: 'review.discarded'; readonly data: ReviewEnd }
     /** A release that the live policy did not let through: the mail goes on waiting. */

@@ -11,6 +11,7 @@ import {
   queueOf,
   recipientStories,
   storedEvent,
+  releasedCopies,
   summaryOf,
   type EventRow,
 } from './transaction-view.js';
@@ -88,8 +89,10 @@ export class AuditSearch {
     const stories = { queue, outcomes: outcomesAmong(rows) };
     const session = await this.#session(introduction.session_id);
     const events = rows.map(storedEvent);
+    const summary = summaryOf(introduction, stories);
     return {
-      ...summaryOf(introduction, stories),
+      ...summary,
+      recipients: [...summary.recipients, ...releasedCopies(id, events, stories)],
       attempts: events.filter((event) => /^(?:delivery|bounce|notice)\./.test(event.kind)),
       events,
       ...(await probableDuplicates(this.#plain, introduction)),

@@ -104,6 +104,14 @@ export class ReviewStore {
     return { data, ...(rows.length > limit && last !== undefined ? { next: `${last.messageId} ${last.id}` } : {}) };
   }
 
+  /** How much mail each review queue holds; those that hold none are not there. */
+  async counts(): Promise<ReadonlyMap<string, number>> {
+    const { rows } = await query<{ queue: string; count: number }>(this.#pool, {
+      text: `select q.review->>'queue' as queue, count(*)::int as count from ${HELD} group by 1 order by 1`,
+    });
+    return new Map(rows.map(({ queue, count }) => [queue, count]));
+  }
+
   /** Undefined when the recipient's mail is not held (any more). */
   async get(id: string): Promise<HeldMail | undefined> {
     const { rows } = await query<Row>(this.#pool, {

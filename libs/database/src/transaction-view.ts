@@ -84,6 +84,20 @@ export function summaryOf(row: EventRow, facts: RecipientFacts): TransactionSumm
   };
 }
 
+/** Recipients that rules added when held mail was released: the transaction's own record was written before. */
+export function releasedCopies(
+  id: string,
+  events: readonly StoredEvent[],
+  facts: RecipientFacts,
+): readonly RecipientStory[] {
+  const added = events.flatMap((event) => (event.kind === 'review.released' ? (event.data.added ?? []) : []));
+  return added.map(({ by, ...copy }) => {
+    const said = { verdict: 'accept', by, reply: '', facts: {}, addedBy: by } as const;
+    const recorded = { ...copy, ...said, original: copy.address };
+    return storyOf(recorded, { id, accepted: true }, facts);
+  });
+}
+
 /** Two look-ups for a whole page. */
 export async function recipientStories(pool: Pool, rows: readonly EventRow[]): Promise<RecipientFacts> {
   const ids = rows.flatMap((row) =>

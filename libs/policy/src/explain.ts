@@ -1,4 +1,7 @@
 /** A decision in English, for the console, the API and the CLI. */
+import { judgeNoticeIn } from './judge.js';
+import { ACCEPTED } from './outcomes.js';
+import { Scope } from './scope.js';
 import { decideTransaction } from './transaction.js';
 import { whatIf } from './what-if.js';
 import type { Snapshot } from './snapshot.js';
@@ -39,6 +42,22 @@ export function explainTransaction(
   const asked = { snapshot, facts, recipients, content: content ?? 'size' in facts };
   const wouldChangeIf = whatIf(asked, decision.recipients);
   return { decision, steps, recipientSteps, lines: [...explainSteps(steps), ...outcome, ...whole], wouldChangeIf };
+}
+
+const NOTICE_LINE = 'a notice of our own making: rewriting and routing alone say where it goes';
+
+/** Mail that the gateway itself sends, as `judgeNotice` places it. `facts` are those that were recorded for its recipient. */
+export function explainNotice(snapshot: Snapshot, facts: Facts): Explanation {
+  const steps: Step[] = [];
+  const decided = judgeNoticeIn(new Scope(snapshot, facts, steps));
+  const unasked = { ...ACCEPTED, client: 'none', tags: [] };
+  return {
+    decision: { connect: unasked, helo: unasked, mail: unasked, recipients: [decided] },
+    steps: [],
+    recipientSteps: [steps],
+    lines: [NOTICE_LINE, ...explainSteps(steps), recipientLine(decided)],
+    wouldChangeIf: [[]],
+  };
 }
 
 export function explainSteps(steps: readonly Step[]): readonly string[] {

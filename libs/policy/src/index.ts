@@ -12,7 +12,7 @@ export { check, checkFiles, compile, compileFiles, readPolicy, type ReadPolicyRe
 export type { CompiledPolicy, CompileResult, NeededFacts } from './compiled.js';
 export { policyJsonSchema, type PolicyDocument } from './document.js';
 export { explainGiven, type GivenExplanation, type GivenTexts } from './explain-given.js';
-export { explainTransaction, type Explanation } from './explain.js';
+export { explainNotice, explainTransaction, type Explanation } from './explain.js';
 export { formatPolicy, type FormatResult } from './format.js';
 export { judgeConnect, judgeHelo, judgeMail, judgeNotice, judgeRecipient } from './judge.js';
 export { ClassKeeper, judgeMessage, settleVerdicts, type MessageJudgement } from './judge-message.js';

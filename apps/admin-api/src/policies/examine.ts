@@ -21,11 +21,15 @@ export async function examine(source: string): Promise<Examined> {
 }
 
 /**
- * What a document alone cannot tell: queued mail that names its routes, entries its managed lists already have, secrets its
- * routes sign in with. Answers what is only worth a warning.
+ * What a document alone cannot tell: queued mail that names its routes, mail held in its review queues, entries its managed
+ * lists already have, secrets its routes sign in with. Answers what is only worth a warning.
  */
 export async function examineInPlace(database: Database, policy: CompiledPolicy): Promise<readonly Finding[]> {
-  const findings = [...(await routeFindings(database, policy)), ...(await entryFindings(database, policy))];
+  const findings = [
+    ...(await routeFindings(database, policy)),
+    ...(await reviewFindings(database, policy)),
+    ...(await entryFindings(database, policy)),
+  ];
   if (findings.length > 0) throw refusal(findings);
   return secretFindings(database, policy);
 }
@@ -85,6 +89,19 @@ async function routeFindings(database: Database, policy: CompiledPolicy): Promis
         fix: `keep the route \`${route}\` until the queue has no mail for it`,
       }))
   );
+}
+
+async function reviewFindings(database: Database, policy: CompiledPolicy): Promise<readonly Finding[]> {
+  const held = [...(await database.reviews.counts())];
+  return held
+    .filter(([queue]) => !policy.reviewQueues.has(queue))
+    .map(([queue, count]) => ({
+      code: 'Q4',
+      severity: 'blocks',
+      pointer: '/review-queues',
+      message: `review queue \`${queue}\` still holds the mail of ${count} recipients`,
+      fix: `keep the review queue \`${queue}\` until somebody has decided about its mail`,
+    }));
 }
 
 async function entryFindings(database: Database, policy: CompiledPolicy): Promise<readonly Finding[]> {

@@ -1,13 +1,16 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { parsePublicId } from '#audit';
+import { parsePublicId, type TransactionRecord } from '#audit';
 import type { PolicyRevision } from '#database';
 import {
   buildManagedList,
   checkListEntry,
   createSnapshot,
+  explainNotice,
   explainTransaction,
   type CompiledPolicy,
+  type Explanation,
   type ManagedList,
+  type Snapshot,
 } from '#policy';
 import { DatabaseAccess } from '../database-access.js';
 import { Problem } from '../http/problem.js';
@@ -22,6 +25,15 @@ interface Judging {
   readonly another: boolean;
   /** Recorded revisions of managed lists. */
   readonly revisions: Readonly<Record<string, number>>;
+}
+
+/** Of mail that the gateway itself sent there are no facts of a connection: nobody connected. */
+function explained(snapshot: Snapshot, record: TransactionRecord): Explanation {
+  const recipients = namedRecipients(record).map((recipient) => recipient.facts);
+  const [only] = recipients;
+  const isNotice = record.clientPort === 0 && Object.keys(record.facts).length === 0;
+  if (isNotice && recipients.length === 1 && only !== undefined) return explainNotice(snapshot, only);
+  return explainTransaction(snapshot, record.facts, recipients);
 }
 
 /** Judges a recorded transaction again, by the policy and the lists that judged it, or by another revision. */
@@ -42,11 +54,7 @@ export class ExplanationsService {
     const policy = await this.compiled(revision);
     const another = revision.revision !== record.snapshot.revision;
     const lists = await this.listsOf({ policy, another, revisions: record.snapshot.lists });
-    const explanation = explainTransaction(
-      createSnapshot(policy, lists),
-      record.facts,
-      namedRecipients(record).map((recipient) => recipient.facts),
-    );
+    const explanation = explained(createSnapshot(policy, lists), record);
     const judgedBy = {
       policy: revision.policy,
       revision: revision.revision,

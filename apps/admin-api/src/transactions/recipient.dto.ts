@@ -101,6 +101,12 @@ export class RecipientDto {
   })
   reply!: string;
 
+  @ApiPropertyOptional({
+    type: String,
+    description: 'Reply to the content, the last word about a recipient that RCPT TO had accepted.',
+  })
+  finalReply?: string;
+
   @ApiPropertyOptional({ type: String })
   route?: string;
 

@@ -1,4 +1,4 @@
-import { publicId, traceOf, type AttemptRecord } from '#audit';
+import { publicId, traceOf, type AttemptRecord, type RecordedRecipient } from '#audit';
 import type { StoredEvent, TransactionStory, TransactionSummary } from '#database';
 import type { Fields } from '../http/fields.js';
 import type { AttemptDto, RecipientDto } from './recipient.dto.js';
@@ -97,6 +97,7 @@ function recipientsOf(story: TransactionStory): RecipientDto[] {
     verdict: recipient.verdict,
     by: recipient.by,
     reply: recipient.reply,
+    ...finalReply(story, recipient),
     ...(recipient.route !== undefined && { route: recipient.route }),
     ...(recipient.reviewQueue !== undefined && { queue: recipient.reviewQueue }),
     ...(recipient.instead !== undefined && { insteadOf: recipient.instead.reply ?? recipient.instead.verdict }),
@@ -107,6 +108,14 @@ function recipientsOf(story: TransactionStory): RecipientDto[] {
     ...(recipient.nextAttemptAt !== undefined && { nextAttemptAt: recipient.nextAttemptAt.toISOString() }),
     attempts: deliveries.filter((event) => isOf(event, recipient)).map((event) => attemptOf(event)),
   }));
+}
+
+/** The last word about a recipient that RCPT TO accepted: what the content was answered. */
+function finalReply({ record }: TransactionStory, { verdict, addedBy }: RecordedRecipient): { finalReply?: string } {
+  const isAnswered = record.message !== undefined || record.reason === 'content-refused';
+  const isRefused = verdict === 'reject' || verdict === 'defer';
+  if (!isAnswered || isRefused || addedBy !== undefined || record.reply === undefined) return {};
+  return { finalReply: record.reply };
 }
 
 function isOf(event: DeliveryEvent, { id, address }: { readonly id: string; readonly address: string }): boolean {

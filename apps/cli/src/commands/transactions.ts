@@ -46,6 +46,7 @@ interface RecipientStory {
   readonly verdict: string;
   readonly by?: string;
   readonly reply?: string;
+  readonly finalReply?: string;
   readonly route?: string;
   readonly state: string;
   readonly nextAttemptAt?: string;
@@ -212,6 +213,7 @@ function recipientLines(recipient: RecipientStory): readonly string[] {
       ['as given', original === address ? undefined : original],
       ['verdict', said],
       ['reply', recipient.reply],
+      ['final reply', recipient.finalReply],
       ['route', recipient.route],
       ['state', recipient.state],
       ['next attempt', recipient.nextAttemptAt],

@@ -130,17 +130,18 @@ export class ReviewRunner {
       await this.#keep(mail, live, { word, decision });
       return true;
     }
-    const { recipient: address, route, headers, added = [] } = decision;
+    const { recipient: address, route, headers } = decision;
+    const added = (decision.added ?? []).map((one) => ({ id: newId(), ...one }));
     const settlement: ReviewSettlement = {
       kind: 'queue',
       address,
       route,
       ...(headers !== undefined && { headerChanges: headers }),
-      added: added.map((one) => ({ id: newId(), address: one.address, route: one.route })),
+      added,
     };
     await this.#settle(mail, settlement, {
       kind: 'review.released',
-      data: { ...this.#end(mail, live, word), route, address },
+      data: { ...this.#end(mail, live, word), route, address, ...(added.length > 0 && { added }) },
     });
     return true;
   }
