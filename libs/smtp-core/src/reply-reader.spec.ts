@@ -43,6 +43,11 @@ describe('replies', () => {
     );
   });
 
+  it.each(['\u001b[31m', '\u0085', '\u061c', '\u200f', '\u202e', '\u2060', '\ufeff'])('hold no %j', (hostile) => {
+    const [told] = new ReplyReader().read(Buffer.from(`550 5.1.1 a${hostile}b\r\n`));
+    expect(told?.lines[0]).toBe(`a${hostile.replace(/^./u, '?')}b`);
+  });
+
   it('never make the reader throw, and hold bounded text without controls', () => {
     const hostile = fc.array(
       fc.oneof(

@@ -24,7 +24,7 @@ const CR = 13;
 const DASH = 45;
 const SPACE = 32;
 const ENHANCED_CODE = /^([245]\.\d{1,3}\.\d{1,3})(?: |$)/;
-const HOSTILE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]/g;
+const HOSTILE = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
 const NOT_PLAIN = /[^\u0020-\u007e]/;
 
 interface Line {

@@ -1,4 +1,5 @@
 import { chmod, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { X509Certificate } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, createServer, type AddressInfo } from 'node:net';
@@ -27,6 +28,29 @@ beforeEach(async () => {
 afterEach(async () => {
   await store.stop();
   await rm(directory, { recursive: true, force: true });
+});
+
+test('the end of a certificate is told once a day from two weeks before, also to a gateway that runs for months', async () => {
+  await put('mx', await selfSigned({ names: ['mx.test'] }));
+  const told: string[] = [];
+  const endMs = Date.parse(new X509Certificate(await readFile(join(directory, 'mx/certificate.pem'))).validTo);
+  let nowMs = endMs - 15 * 86_400_000;
+  const log = Object.assign(createLogger('silent', 'test'), { warn: (text: string) => void told.push(text) });
+  const old = new CertificateStore({ directory, hostname: 'mx.test', log, lookEveryMs: 10, nowMs: () => nowMs });
+  try {
+    await old.require(['mx']);
+    expect(told).toEqual([]);
+    nowMs = endMs - 13.5 * 86_400_000;
+    await waitFor('a warning', () => told.length === 1);
+    nowMs = endMs - 13.2 * 86_400_000;
+    nowMs = endMs + 2 * 86_400_000;
+    await waitFor('another one', () => told.length === 2);
+  } finally {
+    await old.stop();
+  }
+  const end = new Date(endMs).toISOString();
+  expect(told[0]).toBe(`certificate \`mx\` expires at ${end}; expected its successor in ${join(directory, 'mx')}`);
+  expect(told[1]).toMatch(/^certificate `mx` has expired at /);
 });
 
 async function put(name: string, { certificate, key }: Credentials, clientAuthorities?: string): Promise<void> {

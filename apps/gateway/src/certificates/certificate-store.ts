@@ -15,7 +15,9 @@ import { filesVersion, fingerprintOf, readCertificate, type ServerCertificate } 
 
 export const DEFAULT_CERTIFICATE = 'default';
 const LOOK_EVERY_MS = 3_000;
-const SOON_MS = 14 * 86_400_000;
+const DAY_MS = 86_400_000;
+/** From here on the end of a certificate is told once a day. */
+const SOON_DAYS = 14;
 /** Folders that are looked at; more is a mistake, not an installation. */
 const MAX_CERTIFICATES = 1000;
 const NAME = /^[a-z0-9][a-z0-9-]{0,63}$/;
@@ -36,6 +38,7 @@ export interface CertificateStoreOptions {
   /** Told of each certificate that comes into force. */
   readonly onLoaded?: (loaded: CertificateLoaded) => void;
   readonly lookEveryMs?: number;
+  readonly nowMs?: () => number;
 }
 
 /** A certificate that a policy names and that can not be used, in a sentence for the operator. */
@@ -49,6 +52,8 @@ export class CertificateStore {
   readonly #contexts = new Map<string, SecureContext>();
   /** Versions of folders that could not be used: each is told once. */
   readonly #refused = new Map<string, string>();
+  /** Days left, as they were told last. */
+  readonly #toldDays = new Map<string, number>();
   readonly #options: CertificateStoreOptions;
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> | undefined;
@@ -144,6 +149,7 @@ export class CertificateStore {
       const entries = await readdir(this.#options.directory);
       const names = entries.filter((entry) => NAME.test(entry)).slice(0, MAX_CERTIFICATES);
       for (const name of names) await this.#lookAt(name);
+      for (const certificate of this.#loaded.values()) this.#tellEnd(certificate);
     } catch (error) {
       this.#options.log.warn({ err: error }, 'certificates could not be looked at; those in force stay');
     }
@@ -177,7 +183,19 @@ export class CertificateStore {
     };
     const { log } = this.#options;
     log.info({ certificate: loaded }, 'certificate in force');
-    if (expiresAt.getTime() - Date.now() < SOON_MS) log.warn({ certificate: loaded }, 'certificate expires soon');
     this.#options.onLoaded?.(loaded);
+  }
+
+  /** A gateway that runs for months has to say it when the time comes, not only when it starts. */
+  #tellEnd({ name, leaf }: ServerCertificate): void {
+    const { directory, log, nowMs = Date.now } = this.#options;
+    const endMs = Date.parse(leaf.validTo);
+    const days = Math.floor((endMs - nowMs()) / DAY_MS);
+    if (days >= SOON_DAYS) this.#toldDays.delete(name);
+    if (days >= SOON_DAYS || this.#toldDays.get(name) === days) return;
+    this.#toldDays.set(name, days);
+    const end = new Date(endMs).toISOString();
+    const what = days < 0 ? `has expired at ${end}` : `expires at ${end}`;
+    log.warn(`certificate \`${name}\` ${what}; expected its successor in ${join(directory, name)}`);
   }
 }
