@@ -2,11 +2,23 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { check, runTests } from '#policy';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { check, policyJsonSchema, runTests } from '#policy';
 import { readCases, runCase } from '../support/policy-cases.js';
 
 const EXAMPLES = join(import.meta.dirname, '../../examples/policies');
 const folders = readdirSync(EXAMPLES, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+
+test('the README lists every example, and no other', () => {
+  const text = readFileSync(join(EXAMPLES, 'README.md'), 'utf8');
+  const listed = [...text.matchAll(/^\| \[(.+?)\]\(\1\)/gmu)].map(([, name]) => name);
+  expect(listed.sort()).toEqual(folders.map(({ name }) => name).sort());
+  expect(listed.length).toBeGreaterThanOrEqual(12);
+});
+
+/** The JSON Schema itself is asked, not what it was made from. */
+const schema = z.fromJSONSchema(policyJsonSchema());
 
 describe.each(folders.map(({ name }) => name))('example %s', (name) => {
   const read = (file: string): string => readFileSync(join(EXAMPLES, name, file), 'utf8');
@@ -15,6 +27,15 @@ describe.each(folders.map(({ name }) => name))('example %s', (name) => {
   test('loads, and nothing but hints is said about it', () => {
     expect(result.findings.filter((finding) => finding.severity !== 'info')).toEqual([]);
     expect(result.ok).toBe(true);
+  });
+
+  test('is valid by the JSON Schema that editors use, and a misspelt key is not', () => {
+    const document = parse(read('policy.yaml')) as Record<string, unknown>;
+    expect(schema.safeParse(document).error?.issues ?? []).toEqual([]);
+    expect(schema.safeParse({ ...document, listners: document['listeners'] }).success).toBe(false);
+    expect(schema.safeParse({ ...document, routing: [{ name: 'rest', when: { ipp: 'x' }, route: 'x' }] }).success).toBe(
+      false,
+    );
   });
 
   test('every rule is reached by one of its tests, of which there are at least two', () => {

@@ -11,7 +11,7 @@ const SMALL_CHARACTERS = 8_192;
 
 /** With the document's tests and invariants. */
 export async function checkAside(source: string): Promise<CompileResult> {
-  return source.length <= SMALL_CHARACTERS ? check(source) : inThread(source, true);
+  return source.length <= SMALL_CHARACTERS ? check(source, Date.now()) : inThread(source, true);
 }
 
 export async function compileAside(source: string): Promise<CompileResult> {

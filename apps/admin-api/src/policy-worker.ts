@@ -3,7 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { check, compile, parcelsOf } from '#policy';
 
 const { source, withTests } = workerData as { readonly source: string; readonly withTests: boolean };
-const parcels = parcelsOf(withTests ? check(source) : compile(source));
+const parcels = parcelsOf(withTests ? check(source, Date.now()) : compile(source));
 const port = parentPort;
 if (port === null) throw new Error('policy-worker runs as a worker thread only');
 

@@ -5,6 +5,7 @@
  */
 import { analyse } from './analyse/index.js';
 import { explore } from './analyse/explore.js';
+import { reportExpired, reportOwnerless } from './analyse/metadata.js';
 import type { CompiledPolicy, CompileResult } from './compiled.js';
 import { compileInvariants, compileTests } from './compile/expectations.js';
 import { CompileContext } from './compile/context.js';
@@ -30,22 +31,22 @@ import { ACL_PHASES, type AclPhase } from './vocabulary.js';
 
 /** Reads and compiles; findings that block make it fail. Text is YAML or JSON, anything else a document as a value. */
 export function compile(input: unknown): CompileResult {
-  return build(input, false);
+  return build(input);
 }
 
-/** `compile`, then the document's own tests and invariants (V1 blocks). */
-export function check(input: unknown): CompileResult {
-  return build(input, true);
+/** `compile`, then the document's own tests and invariants (V1 blocks); with `nowMs`, what has expired is told as well. */
+export function check(input: unknown, nowMs?: number): CompileResult {
+  return build(input, { nowMs });
 }
 
 /** `compile` of files that together are one policy; findings name the file. */
 export function compileFiles(files: readonly PolicyFile[]): CompileResult {
-  return buildRead(readFiles(files), false);
+  return buildRead(readFiles(files));
 }
 
 /** `check` of files that together are one policy; findings name the file. */
-export function checkFiles(files: readonly PolicyFile[]): CompileResult {
-  return buildRead(readFiles(files), true);
+export function checkFiles(files: readonly PolicyFile[], nowMs?: number): CompileResult {
+  return buildRead(readFiles(files), { nowMs });
 }
 
 export type ReadPolicyResult =
@@ -73,13 +74,18 @@ export function compileUnproven(input: unknown): CompiledPolicy | undefined {
   return findings.isBlocking() ? undefined : policy;
 }
 
-function build(input: unknown, withTests: boolean): CompileResult {
-  const read =
-    typeof input === 'string' ? readText(input) : { ok: true as const, value: input, locate: () => undefined };
-  return buildRead(read, withTests);
+/** What `check` does beyond compiling. */
+interface Checks {
+  readonly nowMs: number | undefined;
 }
 
-function buildRead(read: ReadResult, withTests: boolean): CompileResult {
+function build(input: unknown, checks?: Checks): CompileResult {
+  const read =
+    typeof input === 'string' ? readText(input) : { ok: true as const, value: input, locate: () => undefined };
+  return buildRead(read, checks);
+}
+
+function buildRead(read: ReadResult, checks?: Checks): CompileResult {
   if (!read.ok) return read;
   const findings = new Findings(read.locate);
   const { document, complete } = shapeDocument(read.value, findings);
@@ -87,9 +93,11 @@ function buildRead(read: ReadResult, withTests: boolean): CompileResult {
   const context = new CompileContext(document, read.value, findings, complete);
   const policy = compileParts(context);
   analyse(context, policy, findings);
-  if (withTests && !findings.isBlocking()) {
+  if (checks !== undefined && !findings.isBlocking()) {
     testPolicy(policy, findings);
     explore(policy, findings);
+    reportOwnerless(document, findings);
+    if (checks.nowMs !== undefined) reportExpired(policy, checks.nowMs, findings);
   }
   return findings.isBlocking()
     ? { ok: false, findings: findings.list() }

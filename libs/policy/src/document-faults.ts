@@ -48,11 +48,6 @@ function isSecret(path: Path): boolean {
   return path[0] === 'routes' && path[2] === 'auth';
 }
 
-/** What stands where only the name of a secret may stand is likely to be the secret: it is never told again. */
-function isSecret(path: Path): boolean {
-  return path[0] === 'routes' && path[2] === 'auth';
-}
-
 /** The branch of a union that the author probably meant: the only one whose outermost type fits. */
 function meantBranch(issue: Issue): readonly Issue[] | undefined {
   if (issue.code !== 'invalid_union') return undefined;
