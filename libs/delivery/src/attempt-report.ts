@@ -31,6 +31,7 @@ export interface AttemptResult {
   readonly outcome: AttemptOutcome;
 }
 
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
 type Notices = ReadonlyMap<NoticeAction | 'unwanted', NoticedRecipient[]>;
 
 export class AttemptReporter {
@@ -122,22 +123,23 @@ export class AttemptReporter {
     when: { nowMs: number; next: number | undefined },
   ): AttemptRecord {
     const { outcome } = result;
-    return {
+    const record: Writable<AttemptRecord> = {
       attempt: result.recipient.attempts + 1,
       route: job.route.name,
       routeRevision: job.route.revision,
       host: place.host,
-      ...(place.address === undefined ? {} : { address: place.address }),
-      ...(place.port === undefined ? {} : { port: place.port }),
-      ...(place.tls === undefined ? {} : { tls: place.tls }),
       stage: result.stage,
       reply: outcome.text,
-      ...(outcome.code === undefined ? {} : { code: outcome.code }),
-      ...(outcome.enhanced === undefined ? {} : { enhanced: outcome.enhanced }),
       startedAtMs: place.startedAtMs,
       tookMs: Math.max(0, when.nowMs - place.startedAtMs),
-      ...(when.next === undefined ? {} : { nextAttemptAtMs: when.next }),
     };
+    if (place.address !== undefined) record.address = place.address;
+    if (place.port !== undefined) record.port = place.port;
+    if (place.tls !== undefined) record.tls = place.tls;
+    if (outcome.code !== undefined) record.code = outcome.code;
+    if (outcome.enhanced !== undefined) record.enhanced = outcome.enhanced;
+    if (when.next !== undefined) record.nextAttemptAtMs = when.next;
+    return record;
   }
 
   #event(

@@ -50,7 +50,7 @@ export class SessionAnswers {
         refused ? { effect: 'refuse', reply: refusal(decision, traceOf(inbound.id)) } : ACCEPT,
       );
     };
-    const settled = inbound.lookUps.settled(new Set([...needed.connect, ...needed.helo]));
+    const settled = inbound.lookUps.settled(needed.connect, needed.helo);
     return settled === undefined ? judge() : settled.then(judge);
   }
 

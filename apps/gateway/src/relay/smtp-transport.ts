@@ -186,8 +186,7 @@ class KeptConnection implements OutboundConnection {
   }
 
   send(message: OutboundMessage): Promise<SendResult> {
-    const { content, ...envelope } = message;
-    return this.#connection.send({ ...envelope, content: openContent(content) });
+    return this.#connection.send({ ...message, content: openContent(message.content) });
   }
 
   quit(): void {
