@@ -50,7 +50,10 @@ function deferred(by: string, reply: DecisionReply): Outcome {
 /** First match; a rule that can not be decided defers, it is never passed over. */
 export function routeOutcome(scope: Scope, accepted: Outcome): Placed {
   for (const rule of routingRules(scope)) {
-    if (isExpired(scope, rule.expiresAtMs)) continue;
+    if (isExpired(scope, rule.expiresAtMs)) {
+      traceStep(scope, { stage: 'routing', id: rule.id, result: 'expired' });
+      continue;
+    }
     const holds = ruleHolds(scope, rule);
     const effect = `route ${rule.route}`;
     traceStep(scope, { stage: 'routing', id: rule.id, result: holds, effect, when: rule.when, unless: rule.unless });
@@ -98,7 +101,10 @@ function withAdded(scope: Scope, routed: Placed): Placed {
     added.push({ address, route: target.route, by });
   }
   for (const copy of copies) {
-    if (isExpired(scope, copy.expiresAtMs)) continue;
+    if (isExpired(scope, copy.expiresAtMs)) {
+      traceStep(scope, { stage: 'copies', id: copy.id, result: 'expired' });
+      continue;
+    }
     const holds = ruleHolds(scope, copy);
     const effect = `copy to route ${copy.route}`;
     traceStep(scope, { stage: 'copies', id: copy.id, result: holds, effect, when: copy.when, unless: copy.unless });
