@@ -133,7 +133,8 @@ function addDirective(directives: Map<string, string>, text: string): void {
   directives.set(space < 0 ? text : text.slice(0, space), space < 0 ? '' : text.slice(space + 1));
 }
 
-const ANSWER = /^(.+) -> (?:(accept)(?: as (\S+))?(?: named (\S+))?|(refuse)|challenge "(.*)")(?: (\d{3} .+?))?( and close)?$/;
+const ANSWER =
+  /^(.+) -> (?:(accept)(?: as (\S+))?(?: named (\S+))?|(refuse)|challenge "(.*)")(?: (\d{3} .+?))?( and close)?$/;
 
 function readAnswer(text: string, file: string, line: number): ScriptedAnswer {
   const match = ANSWER.exec(text);
