@@ -155,7 +155,7 @@ interface BegunTransaction {
   readonly parameters: MailParams;
 }
 
-/** What the session and MAIL say. One clone, then one fact after the other: spreads cost several times as much. */
+/** What the session and MAIL say. */
 function mailFacts(session: ServerSession, { sender, parameters }: BegunTransaction, found: Facts): Facts {
   const inbound = stateOf(session);
   const facts: Record<string, FactValue> = { ...inbound.facts };
