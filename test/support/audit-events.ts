@@ -4,11 +4,11 @@ import { Client } from 'pg';
 import type { RunningPostern } from './running-postern.js';
 import { waitFor } from './wait.js';
 
-/** The data of the events of a kind, oldest first, as soon as there are that many. */
+/** The data of the events of a kind, oldest first, as soon as there are that many, or one that fits is among them. */
 export async function auditEvents(
   postern: RunningPostern,
   kind: string,
-  least = 1,
+  wanted: number | ((event: Readonly<Record<string, unknown>>) => boolean) = 1,
 ): Promise<readonly Record<string, unknown>[]> {
   const pid = postern.processId('admin-api');
   const environment = readFileSync(`/proc/${String(pid)}/environ`, 'utf8').split('\0');
@@ -16,12 +16,14 @@ export async function auditEvents(
   const client = new Client({ connectionString: url });
   await client.connect();
   try {
-    return await waitFor(`${String(least)} events ${kind}`, async () => {
+    return await waitFor(`events ${kind}`, async () => {
       const found = await client.query<{ data: Record<string, unknown> }>(
         'select data from audit_event where kind = $1 order by id',
         [kind],
       );
-      return found.rows.length >= least ? found.rows.map(({ data }) => data) : undefined;
+      const events = found.rows.map(({ data }) => data);
+      const there = typeof wanted === 'number' ? events.length >= wanted : events.some(wanted);
+      return there ? events : undefined;
     });
   } finally {
     await client.end();
