@@ -15,7 +15,7 @@ import { waitFor } from '../support/wait.js';
 import { Workspace } from '../support/workspace.js';
 
 const workspace = new Workspace('crash');
-afterAll(() => workspace.close(), 60_000);
+afterAll(() => workspace.close(), 180_000);
 
 const CLIENTS = 8;
 /** Larger than what is kept in the database: its content lies in the spool. */

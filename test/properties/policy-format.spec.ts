@@ -8,7 +8,9 @@ import { formatPolicy, readPolicy } from '#policy';
 import { arbitraryDocument } from '../support/policy-arbitraries.js';
 
 const PROJECT = join(import.meta.dirname, '../..');
-const EXAMPLES = readdirSync(join(PROJECT, 'examples/policies')).map((name) => `examples/policies/${name}/policy.yaml`);
+const EXAMPLES = readdirSync(join(PROJECT, 'examples/policies'), { withFileTypes: true })
+  .filter((entry) => entry.isDirectory())
+  .map(({ name }) => `examples/policies/${name}/policy.yaml`);
 
 function formatted(text: string): string {
   const result = formatPolicy(text);

@@ -5,8 +5,8 @@
 import type { AdminApi } from './admin-api.js';
 import { HopelessError, waitFor } from './wait.js';
 
-/** As many as one page has; specs with more repeat themselves. */
-const MOST = '500';
+/** The newest so many: specs with more repeat themselves, and must not take minutes to end. */
+const MOST = '100';
 
 interface Explanation {
   readonly same: boolean;

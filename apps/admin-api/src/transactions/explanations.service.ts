@@ -14,6 +14,7 @@ import {
 } from '#policy';
 import { DatabaseAccess } from '../database-access.js';
 import { Problem } from '../http/problem.js';
+import { POLICY_NAME } from '../policies/policy-name.js';
 import { compileAside } from '../policy-aside.js';
 import type { ExplanationDto } from './explanation.dto.js';
 import { explanationOf, namedRecipients } from './explanation.js';
@@ -50,7 +51,7 @@ export class ExplanationsService {
     const story = id === undefined ? undefined : await this.database.current.audit.transaction(id);
     if (id === undefined || story === undefined) throw new Problem('not-found', 'there is no such transaction');
     const { record } = story;
-    const revision = await this.revision(againstRevision ?? record.snapshot.revision, record.snapshot.policy);
+    const revision = await this.revision(againstRevision ?? record.snapshot.revision);
     const policy = await this.compiled(revision);
     const another = revision.revision !== record.snapshot.revision;
     const lists = await this.listsOf({ policy, another, revisions: record.snapshot.lists });
@@ -69,8 +70,9 @@ export class ExplanationsService {
     return explanationOf({ id, record, judgedBy, explanation, introduced });
   }
 
-  private async revision(number: number, policy: string): Promise<PolicyRevision> {
-    const revision = await this.database.current.policies.revision(number, policy);
+  /** Of the installation's one policy, whatever name its document gives itself. */
+  private async revision(number: number): Promise<PolicyRevision> {
+    const revision = await this.database.current.policies.revision(number, POLICY_NAME);
     if (revision === undefined) throw new Problem('not-found', `there is no revision ${number}`);
     return revision;
   }
