@@ -159,7 +159,13 @@ export default defineConfig(
   {
     // The environment is read once, at the door of a process.
     files: ['apps/**/*.ts', 'libs/**/*.ts'],
-    ignores: ['apps/*/src/main.ts', 'apps/*/src/setup.ts', 'apps/*/src/reset-key.ts', 'apps/*/src/openapi.ts', ...specs],
+    ignores: [
+      'apps/*/src/main.ts',
+      'apps/*/src/setup.ts',
+      'apps/*/src/reset-key.ts',
+      'apps/*/src/openapi.ts',
+      ...specs,
+    ],
     rules: {
       'no-restricted-properties': [
         'error',

@@ -86,7 +86,10 @@ describe('policy check, without a server', () => {
 
   test('several at once, standard input, and JSON', async () => {
     file('good.yaml', smallPolicy());
-    const result = await postern(['policy', 'check', '--each', '--json', 'good.yaml', '-'], { env: offline, stdin: FAULTY });
+    const result = await postern(['policy', 'check', '--each', '--json', 'good.yaml', '-'], {
+      env: offline,
+      stdin: FAULTY,
+    });
     expect(result.code).toBe(1);
     const answers = JSON.parse(result.stdout) as { file: string; ok: boolean; findings: { line: number }[] }[];
     expect(answers.map((answer) => [answer.file, answer.ok])).toEqual([

@@ -154,7 +154,15 @@ export class Listeners {
   }
 
   /** TLS and AUTH are not demanded here: the policy refuses MAIL without them, so that it is on record. */
-  #settings({ name, exposure, tls, auth, proxyProtocol, xclient, greetingDelayMs }: ListenerDefinition): ListenerSettings {
+  #settings({
+    name,
+    exposure,
+    tls,
+    auth,
+    proxyProtocol,
+    xclient,
+    greetingDelayMs,
+  }: ListenerDefinition): ListenerSettings {
     const { certificates, isProxy, mayXclient } = this.needs;
     return {
       name,
