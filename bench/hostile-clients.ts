@@ -5,14 +5,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 export interface HostileClient {
   readonly what: string;
-  /** What it sends after the banner, at once and without waiting for replies. */
+  /** What it sends behind EHLO, at once and without waiting for replies. */
   readonly opening: string;
   /** Then this, over and over, until so many octets were sent. */
   readonly flood: Buffer;
   readonly floodBytes: number;
 }
 
-const ENVELOPE = 'EHLO client.test\r\nMAIL FROM:<a@client.test>\r\nRCPT TO:<b@sink.test>\r\nDATA\r\n';
+const ENVELOPE = 'MAIL FROM:<a@client.test>\r\nRCPT TO:<b@sink.test>\r\nDATA\r\n';
 const MEBIBYTE = 1_048_576;
 /** Longer than any attack here needs. */
 const ATTACK_MS = 4_000;
@@ -30,7 +30,7 @@ export const HOSTILE_CLIENTS: readonly HostileClient[] = [
   { what: 'command line of 1 MB', opening: '', flood: repeated('A'), floodBytes: MEBIBYTE },
   {
     what: '10,000 RCPT',
-    opening: 'EHLO client.test\r\nMAIL FROM:<a@client.test>\r\n',
+    opening: 'MAIL FROM:<a@client.test>\r\n',
     flood: Buffer.from('RCPT TO:<b@sink.test>\r\n'.repeat(1000)),
     floodBytes: 10_000 * 23,
   },
@@ -51,6 +51,7 @@ export async function attack(port: number, client: HostileClient, count: number)
   const sockets = Array.from({ length: count }, () => assail(port, client));
   const until = performance.now() + ATTACK_MS;
   const busy = (): boolean => sockets.some((socket) => !socket.destroyed && socket.writableLength > 0);
+  await delay(800);
   do await delay(100);
   while (busy() && performance.now() < until);
   return async () => {
@@ -66,7 +67,8 @@ function assail(port: number, client: HostileClient): Socket {
   socket.pause();
   socket.once('connect', () => {
     setTimeout(() => {
-      socket.write(client.opening);
+      // Alone: whoever writes on behind EHLO is thrown out before the attack begins (RFC 2920 s3.1).
+      socket.write('EHLO client.test\r\n');
       let sent = 0;
       const more = (): void => {
         while (sent < client.floodBytes && !socket.destroyed) {
@@ -78,7 +80,8 @@ function assail(port: number, client: HostileClient): Socket {
         }
       };
       // Behind the replies to the envelope: pipelining past DATA would end the session at once.
-      setTimeout(more, 300);
+      setTimeout(() => socket.write(client.opening), 200);
+      setTimeout(more, 500);
     }, 100);
   });
   return socket;
