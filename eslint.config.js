@@ -147,6 +147,8 @@ export default defineConfig(
         'error',
         { argsIgnorePattern: '^_', varsIgnorePattern: '^_', ignoreRestSiblings: true },
       ],
+      // There are no enums to protect (see `syntax`), and it takes a quarter of the time of all rules.
+      '@typescript-eslint/no-unsafe-enum-assignment': 'off',
       // Fights Nest's option classes and DTO literals.
       '@typescript-eslint/no-unsafe-class-instance-assignment': 'off',
     },
