@@ -23,6 +23,7 @@ const ROOMS = {
   'libs/smtp-net': { libs: ['smtp-core'], npm: [], node: true },
   'libs/policy': { libs: [], npm: ['zod', 'yaml', 're2js', 'ipaddr.js', 'tr46'], node: [] },
   'libs/mime': { libs: [], npm: [], node: [] },
+  'libs/mail-auth': { libs: [], npm: ['tldts', 'ipaddr.js', 'tr46'], node: ['crypto', 'buffer'] },
   'libs/audit': { libs: [], npm: [], node: [] },
   'libs/delivery': { libs: ['smtp-core', 'audit'], npm: [], node: SAFE_BUILTINS },
   'libs/database': {
@@ -32,7 +33,7 @@ const ROOMS = {
   },
   migrations: { libs: [], npm: ['typeorm'], node: [] },
   'apps/gateway': {
-    libs: ['smtp-core', 'smtp-net', 'policy', 'mime', 'audit', 'delivery', 'database'],
+    libs: ['smtp-core', 'smtp-net', 'policy', 'mime', 'mail-auth', 'audit', 'delivery', 'database'],
     npm: ['@nestjs/[^/]+', 'reflect-metadata', 'rxjs', 'pino', 'dns-packet', 'ipaddr.js', '@peculiar/x509'],
     node: true,
   },
