@@ -18,10 +18,13 @@ import { IdempotencyInterceptor } from './http/idempotency.js';
 import { ProblemFilter } from './http/problem.filter.js';
 import { QueryGuard } from './http/query.guard.js';
 import { validationPipe } from './http/validation.js';
+import { LOGGER } from './logger.js';
 import { ListsController } from './lists/lists.controller.js';
 import { ListsService } from './lists/lists.service.js';
 import { OpenApiController } from './openapi.controller.js';
 import { OpenApiHolder } from './openapi-holder.js';
+import { OperationsController } from './operations/operations.controller.js';
+import { OperationsService } from './operations/operations.service.js';
 import { LivePolicyReader } from './policies/live-policy-reader.js';
 import { PoliciesController } from './policies/policies.controller.js';
 import { PoliciesService } from './policies/policies.service.js';
@@ -50,6 +53,7 @@ export class AdminApiModule {
   static with(parts: AdminApiParts): DynamicModule {
     const providers: Provider[] = [
       { provide: DatabaseAccess, useValue: parts.database },
+      { provide: LOGGER, useValue: parts.logger },
       { provide: EVIDENCE, useValue: parts.evidence ?? NO_EVIDENCE },
       { provide: APP_FILTER, useValue: new ProblemFilter(parts.logger) },
       { provide: APP_PIPE, useFactory: validationPipe },
@@ -65,6 +69,7 @@ export class AdminApiModule {
       GatewaysService,
       HealthService,
       ListsService,
+      OperationsService,
       PoliciesService,
       QueueService,
       ReviewsService,
@@ -85,6 +90,7 @@ export class AdminApiModule {
       SecretVerbsController,
       ApiKeysController,
       AuditController,
+      OperationsController,
     ];
     return { module: AdminApiModule, providers, controllers };
   }

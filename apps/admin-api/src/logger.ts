@@ -1,6 +1,9 @@
 import type { LoggerService } from '@nestjs/common';
 import { pino, type Logger } from 'pino';
 
+/** Token of the process's logger. */
+export const LOGGER = 'postern:logger';
+
 export function createLogger(level: string, name: string): Logger {
   const destination = pino.destination({ fd: 1, sync: true });
   // A line that cannot be written (full disk) is dropped: the API goes on.

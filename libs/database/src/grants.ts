@@ -57,6 +57,8 @@ const RIGHTS: Readonly<Record<ProcessKind, Rights>> = {
     scram_decoy: 'select',
     secret: 'select, insert, update, delete',
     idempotent_request: 'select, insert, update, delete',
+    operation: 'select, insert, update, delete',
+    list_import: 'select, insert, delete',
     retention: 'select',
     schema_migration: 'select',
   },

@@ -17,6 +17,7 @@ export { idFloor, idTimeMs, newId } from './new-id.js';
 export type { JoinedNode, NodeStore } from './node-store.js';
 export { openDatabase, type Database } from './open-database.js';
 export { OperationalError, type OperationalCode } from './operational-error.js';
+export type { OperationStore } from './operation-store.js';
 export {
   decoyHash,
   generatePassword,

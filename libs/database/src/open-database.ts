@@ -21,6 +21,7 @@ import { PostgresLimitStore, type LimitStore } from './limit-store.js';
 import { ListStore } from './list-store.js';
 import { migrate } from './migrate.js';
 import { NodeStore } from './node-store.js';
+import { OperationStore } from './operation-store.js';
 import { Orm } from './orm.js';
 import { grant, type ProcessKind } from './grants.js';
 import { Partitions, type Retention } from './partitions.js';
@@ -75,6 +76,8 @@ export interface Database {
   readonly secrets: SecretStore;
   /** Requests that may be sent twice and must be done once. */
   readonly idempotency: IdempotencyStore;
+  /** Long work of the admin API. */
+  readonly operations: OperationStore;
   readonly nodes: NodeStore;
   readonly notifications: {
     /** Hints only, lost while disconnected; after a reconnection the handler is called with channel ''. */
@@ -154,6 +157,7 @@ function assemble(config: DatabaseConfig, watch: Watch): Database {
     apiKeys: new ApiKeyStore(orm),
     accounts: new AccountStore(connections.read),
     idempotency: new IdempotencyStore(connections.read),
+    operations: new OperationStore(connections.read),
     secrets: new SecretStore(connections.read, config.secretKeys ?? noSecretKeys),
     nodes,
     notifications: { listen: (channels, handler) => watch.listen(channels, handler) },

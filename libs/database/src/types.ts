@@ -226,3 +226,24 @@ export interface ApiKey {
   readonly revokedAt?: Date;
   readonly lastUsedAt?: Date;
 }
+
+/** Long work of the admin API. `interrupted`: the process that did it is gone. */
+export interface Operation {
+  readonly id: string;
+  readonly kind: string;
+  readonly actor: string;
+  readonly state: 'running' | 'succeeded' | 'failed' | 'cancelled' | 'interrupted';
+  readonly done: number;
+  readonly total?: number;
+  /** JSON. */
+  readonly result?: Readonly<Record<string, unknown>>;
+  /** JSON: problem details. */
+  readonly problem?: Readonly<Record<string, unknown>>;
+  readonly cancelRequestedBy?: string;
+  readonly startedAt: Date;
+  readonly endedAt?: Date;
+}
+
+export interface OperationEnd extends Pick<Operation, 'done' | 'total' | 'result' | 'problem'> {
+  readonly state: Exclude<Operation['state'], 'running'>;
+}

@@ -45,6 +45,12 @@ function problemOf(error: unknown, request: Request): Problem {
   if (status === 404) return nothingThere(request);
   const key = status === undefined ? undefined : BY_STATUS.get(status);
   if (key !== undefined) return new Problem(key, 'the request cannot be read');
+  return unforeseenProblem(error);
+}
+
+/** Of a fault that the caller did not cause. */
+export function unforeseenProblem(error: unknown): Problem {
+  if (error instanceof OperationalError) return databaseProblem(error, '');
   return new Problem('internal', 'an unexpected fault; the log of the admin API has it under this trace');
 }
 
