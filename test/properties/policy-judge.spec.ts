@@ -160,7 +160,7 @@ describe('judging', () => {
 
   test('what is accepted with a fact unknown is accepted with every value of it', () => {
     const document = arbitraryDocument({ tags: false, onUnknown: false });
-    const names = fc.constantFrom('ip', 'listener', 'helo', 'helo.kind', 'sender', 'size.declared');
+    const names = fc.constantFrom('ip', 'listener', 'helo', 'helo.kind', 'sender', 'size.declared', 'greylist');
     const unknownFacts = fc.array(names, { minLength: 1, maxLength: 2 });
     fc.assert(
       fc.property(document, manyFacts, unknownFacts, (generated, many, unknown) => {

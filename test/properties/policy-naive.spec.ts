@@ -17,6 +17,7 @@ const UNKNOWN = [
   'rdns',
   'size.declared',
   'attachment.extension',
+  'greylist',
 ];
 
 function decided(snapshot: ReturnType<typeof createSnapshot>, facts: Facts): NaiveDecision {

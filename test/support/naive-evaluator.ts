@@ -27,7 +27,7 @@ interface NaiveRule extends Json {
 
 type Answer = { readonly verdict: string; readonly by: string; readonly route?: string } | undefined;
 
-const VERDICTS = ['accept', 'reject', 'defer', 'hold', 'discard'];
+const VERDICTS = ['accept', 'reject', 'defer', 'hold', 'discard', 'greylist'];
 const ADDRESSES = ['sender', 'recipient', 'recipient.original', 'from'];
 const DOMAINS = ['helo', 'rdns', 'dnsbl', 'sender.domain', 'recipient.domain', 'from.domain'];
 const NAMES = ['listener', 'client', 'tag', 'helo.kind', 'tls.version', 'auth.method'];
@@ -230,7 +230,8 @@ export class NaiveEvaluator {
       if (verdict !== 'unknown') this.apply(rule);
       const own = VERDICTS.find((each) => rule[each] !== undefined);
       if (verdict === 'unknown' || own !== undefined) {
-        return { verdict: verdict === 'unknown' ? 'defer' : String(own), by: `${name}/${rule.name}` };
+        const defers = verdict === 'unknown' || own === 'greylist';
+        return { verdict: defers ? 'defer' : String(own), by: `${name}/${rule.name}` };
       }
     }
     return undefined;
@@ -260,7 +261,13 @@ export class NaiveEvaluator {
   /** "All keys of `when` must hold; any key of `unless` cancels the rule." */
   private ruleHolds(rule: NaiveRule): Tri {
     const unless = Object.entries(rule.unless ?? {}).map(([fact, wanted]) => this.condition(fact, wanted));
-    return and([this.all(rule.when ?? {}), not(or(unless))]);
+    return and([this.all(rule.when ?? {}), not(or(unless)), rule['greylist'] === undefined || this.isStranger()]);
+  }
+
+  /** "A defer with memory": whoever has passed is not deferred; who is not remembered is new. */
+  private isStranger(): Tri {
+    const { greylist } = this.facts;
+    return isUnknown(greylist) ? 'unknown' : greylist !== 'passed';
   }
 
   private all(conditions: Json): Tri {

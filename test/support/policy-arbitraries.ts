@@ -93,6 +93,7 @@ export function arbitraryRule(phase: string, options: RuleOptions = {}): fc.Arbi
     { reject: replies?.reject },
     { defer: replies?.defer },
     ...(options.tags === false ? [] : [{ tag: 'seen' }]),
+    ...(phase === 'rcpt' ? [{ greylist: { delay: '5m', remember: '35d' } }] : []),
     ...(phase === 'message' ? [{ hold: 'held' }, { discard: true, reason: 'a test' }] : []),
   );
   const life = fc.constantFrom({}, {}, {}, {}, { expires: '2026-06-30' }, { mode: 'monitor' });
@@ -245,6 +246,7 @@ export const arbitraryFacts: fc.Arbitrary<Facts> = fc
       'size.declared': fc.constantFrom(0, 5_000, 2_000_000),
       recipient: fc.constantFrom(...ADDRESSES, 'postmaster', 'a%b@ours.example', 'x@[192.0.2.1]'),
       recipients: fc.integer({ min: 1, max: 5 }),
+      greylist: fc.constantFrom('new', 'waiting', 'passed'),
     },
     { requiredKeys: ['ip', 'listener', 'sender', 'recipient'] },
   )

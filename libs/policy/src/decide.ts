@@ -5,13 +5,15 @@
  * and expired rules decide nothing.
  */
 import { ruleHolds, unknownIn } from './conditions.js';
+import { greylistReply } from './greylist.js';
 import type { Rule } from './program.js';
 import { candidates } from './rule-index.js';
 import type { Scope } from './scope.js';
 import { traceStep } from './trace.js';
 import { NO, UNKNOWN, YES, type Tri } from './tri.js';
-import type { DecisionReply, Verdict } from './types.js';
+import type { DecisionReply, GreylistTerms, Verdict } from './types.js';
 import { fillReply } from './values/replies.js';
+import { durationInWords } from './values/units.js';
 import type { AclPhase } from './vocabulary.js';
 
 export interface Outcome {
@@ -22,6 +24,7 @@ export interface Outcome {
   readonly unknown?: string;
   /** Review queue, for `hold`. */
   readonly reviewQueue?: string;
+  readonly greylist?: GreylistTerms;
 }
 
 /** What is said when a fact that matters is not known. */
@@ -81,6 +84,11 @@ function act(scope: Scope, rule: Rule, holds: Tri): Outcome | undefined {
   for (const tag of rule.tags) if (!scope.tags.includes(tag)) scope.tags.push(tag);
   applyEffects(scope, rule);
   if (rule.verdict === undefined) return undefined;
+  const { greylist } = rule;
+  if (greylist !== undefined) {
+    const reply = greylistReply(greylist, scope.facts['greylist']);
+    return { verdict: rule.verdict, by: rule.id, answer: rule.answer, reply, greylist };
+  }
   const queue = rule.queue === undefined ? {} : { reviewQueue: rule.queue };
   const base = { verdict: rule.verdict, by: rule.id, answer: rule.answer, ...queue };
   return rule.reply === undefined
@@ -112,7 +120,7 @@ function traceRule(scope: Scope, phase: AclPhase, rule: Rule, holds: Tri): void 
   const acts = holds === YES || (holds === UNKNOWN && rule.onUnknown === 'match');
   const verdict = acts ? rule.verdict : rule.onUnknown === 'defer' ? 'defer' : undefined;
   const effects = acts ? effectTexts(rule) : [];
-  const said = verdict === 'hold' ? `hold in ${rule.queue ?? ''}` : verdict;
+  const said = acts ? saidOf(rule) : verdict;
   const effect = [...(said === undefined ? [] : [said]), ...effects].join(', ');
   traceStep(scope, {
     stage: phase,
@@ -123,6 +131,11 @@ function traceRule(scope: Scope, phase: AclPhase, rule: Rule, holds: Tri): void 
     when: rule.when,
     unless: rule.unless,
   });
+}
+
+function saidOf({ verdict, queue, greylist }: Rule): string | undefined {
+  if (greylist !== undefined) return `defer until ${durationInWords(greylist.delayMs)} after the first attempt (greylist)`;
+  return verdict === 'hold' ? `hold in ${queue ?? ''}` : verdict;
 }
 
 function effectTexts(rule: Rule): readonly string[] {

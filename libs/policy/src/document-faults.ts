@@ -113,7 +113,8 @@ class FaultWriter {
     }
     const first = parent[0] === 'acl' && parent.length === 3 ? firstPhaseWith(key) : undefined;
     if (first !== undefined) {
-      const message = `\`${key}\` can not be done in phase \`${phaseOf(parent)}\`, expected in phase \`${first}\`${first === 'message' ? '' : ' or later'}`;
+      const orLater = canBeDone(key, 'message') && first !== 'message' ? ' or later' : '';
+      const message = `\`${key}\` can not be done in phase \`${phaseOf(parent)}\`, expected in phase \`${first}\`${orLater}`;
       this.add('D6', path, message, { what: 'key' });
       return;
     }
@@ -136,7 +137,11 @@ class FaultWriter {
 
 /** The first phase whose rules have the verdict or effect. */
 function firstPhaseWith(key: string): AclPhase | undefined {
-  return ACL_PHASES.find((phase) => [...PHASE_TABLE[phase].verdicts, ...PHASE_TABLE[phase].effects].includes(key));
+  return ACL_PHASES.find((phase) => canBeDone(key, phase));
+}
+
+function canBeDone(key: string, phase: AclPhase): boolean {
+  return [...PHASE_TABLE[phase].verdicts, ...PHASE_TABLE[phase].effects].includes(key);
 }
 
 /** What other products call it. */
@@ -147,7 +152,6 @@ const OTHER_WORDS: Readonly<Record<string, string>> = {
   refuse: 'reject',
   allow: 'accept',
   permit: 'accept',
-  greylist: 'defer',
   tempfail: 'defer',
   if: 'when',
   conditions: 'when',

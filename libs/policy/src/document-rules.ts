@@ -31,6 +31,9 @@ const contentVerdictsAndEffects = {
   'remove-header': oneOrMore(text('the name of a field', 64), 'the name of a field or a list of them').optional(),
 };
 
+const GREYLIST_EXPECTED = '`{ delay: 5m, remember: 35d }`';
+const greylist = z.strictObject({ delay: duration, remember: duration }, { error: GREYLIST_EXPECTED });
+
 /** `headers`: names of the facts `header.<name>` that the document asks for. */
 export function ruleSchema(phase: AclPhase, headers: readonly string[] = []): z.ZodType<RuleDocument> {
   const conditions = conditionsSchema(phase, [], phase === 'message' ? headers : []);
@@ -50,7 +53,7 @@ export function ruleSchema(phase: AclPhase, headers: readonly string[] = []): z.
   if (phase === 'message') {
     return z.strictObject({ ...shape, ...contentVerdictsAndEffects, ...recipientEffects }, expected);
   }
-  if (phase === 'rcpt') return z.strictObject({ ...shape, ...recipientEffects }, expected);
+  if (phase === 'rcpt') return z.strictObject({ ...shape, greylist: greylist.optional(), ...recipientEffects }, expected);
   const answer = z.enum(['now', 'at-rcpt'], { error: '`now` or `at-rcpt`' }).optional();
   if (phase === 'mail') return z.strictObject({ ...shape, answer }, expected);
   return z.strictObject({ ...shape, answer, delay: duration.optional() }, expected);
@@ -77,6 +80,7 @@ export interface RuleDocument {
   defer?: string | undefined;
   hold?: string | undefined;
   discard?: true | undefined;
+  greylist?: { delay: string; remember: string } | undefined;
   tag?: string | string[] | undefined;
   delay?: string | undefined;
   'set-header'?: Record<string, string> | undefined;

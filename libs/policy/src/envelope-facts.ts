@@ -304,4 +304,16 @@ export const ENVELOPE_FACTS: readonly FactDefinition[] = [
     meaning: 'RCPT commands of this transaction so far, this one included',
     example: '{ above: 50 }',
   },
+  {
+    name: 'greylist',
+    phase: 'rcpt',
+    type: 'enum',
+    values: ['new', 'waiting', 'passed'],
+    lists: [],
+    evidence: true,
+    mayBeAbsent: true,
+    meaning:
+      'what the gateways remember of this network, sender and recipient; looked up only for mail that a rule greylists, and absent means new. The verdict `greylist` looks at it, no condition does',
+    example: 'passed',
+  },
 ];

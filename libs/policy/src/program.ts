@@ -5,7 +5,7 @@
 import type { LimitTable } from './limit-types.js';
 import type { RuleIndex } from './rule-index.js';
 import type { EntryTable } from './sets/tables.js';
-import type { DecisionReply, Facts, HeaderEdit, ListType, MixedVerdicts, Verdict } from './types.js';
+import type { DecisionReply, Facts, GreylistTerms, HeaderEdit, ListType, MixedVerdicts, Verdict } from './types.js';
 import type { AclPhase, FactDefinition } from './vocabulary.js';
 
 /** Anything that can say which of its entries covers a value. */
@@ -71,6 +71,8 @@ export interface Rule {
   readonly unless: readonly Condition[];
   readonly verdict?: Verdict;
   readonly reply?: DecisionReply;
+  /** The verdict is a deferral with a memory: `when` has the condition on it. */
+  readonly greylist?: GreylistTerms;
   readonly tags: readonly string[];
   /** How long the answer waits, on top of what other rules say. */
   readonly delayMs: number;

@@ -35,6 +35,12 @@ export interface DecisionReply {
 /** `hold` and `discard` come from message rules only: the client is told that the mail was accepted. */
 export type Verdict = 'accept' | 'reject' | 'defer' | 'hold' | 'discard';
 
+/** How long a rule makes strangers wait, and how long it knows those who came back. */
+export interface GreylistTerms {
+  readonly delayMs: number;
+  readonly rememberMs: number;
+}
+
 /** The outcome of one phase, or of several, by the first verdict that stood. */
 export interface Decision {
   readonly verdict: Verdict;
@@ -55,6 +61,11 @@ export interface Decision {
   readonly delayMs?: number;
   /** What unknown facts this decision rests on, `fact: why`; only when a rule deferred because of them. */
   readonly unknown?: string;
+  /**
+   * Present where a rule deferred by `greylist`. Where the facts had no `greylist`, nobody was asked yet: it is to be looked
+   * up on these terms, and the recipient judged again.
+   */
+  readonly greylist?: GreylistTerms;
 }
 
 /** The outcome for one recipient, after everything that comes before it. */

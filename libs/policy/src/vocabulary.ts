@@ -68,7 +68,7 @@ export const PHASE_TABLE: Readonly<Record<AclPhase, PhaseDefinition>> = {
     phase: 'rcpt',
     meaning: 'each RCPT TO',
     placeholders: ['ip', 'sender', 'recipient'],
-    verdicts: REFUSALS,
+    verdicts: [...REFUSALS, 'greylist'],
     effects: RECIPIENT_EFFECTS,
   },
   message: {

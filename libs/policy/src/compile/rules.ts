@@ -7,6 +7,7 @@ import { parseDateEndMs, parseDurationMs } from '../values/units.js';
 import { parseReply } from '../values/replies.js';
 import { ACL_PHASES, PHASE_TABLE, type AclPhase } from '../vocabulary.js';
 import { compileConditions } from './conditions.js';
+import { compileGreylist, notPassed } from './greylist.js';
 import type { CompileContext } from './context.js';
 import type { Effects } from './effects.js';
 
@@ -52,7 +53,12 @@ export function checkUnique(
   }
 }
 
-const VERDICTS: readonly Verdict[] = ['accept', 'reject', 'defer', 'hold', 'discard'];
+/** As written; `greylist` is a way to defer. */
+const VERDICTS = ['accept', 'reject', 'defer', 'greylist', 'hold', 'discard'] as const;
+
+function verdictOf(written: (typeof VERDICTS)[number] | undefined): Verdict | undefined {
+  return written === 'greylist' ? 'defer' : written;
+}
 
 function compileRule(
   context: CompileContext,
@@ -60,20 +66,22 @@ function compileRule(
   rule: RuleDocument,
   pointer: string,
 ): Omit<Rule, keyof Effects> {
-  const [verdict] = VERDICTS.filter((each) => rule[each] !== undefined);
+  const verdict = verdictOf(VERDICTS.find((each) => rule[each] !== undefined));
   checkActs(context, rule, pointer);
   const reply = compileReply(context, phase, rule, pointer);
   const expiresAtMs = compileExpiry(context, rule.expires, pointer);
   const exception = verdict === 'reject' ? `an exception from the refusal \`${phase}/${rule.name}\`` : undefined;
   const refuses = verdict !== undefined && verdict !== 'accept';
+  const when = compileConditions(
+    context,
+    rule.when,
+    joinPointer(pointer, 'when'),
+    exception === undefined ? {} : { negatedGrant: exception },
+  );
+  const greylist = compileGreylist(context, rule, pointer);
   return {
     id: `${phase}/${rule.name}`,
-    when: compileConditions(
-      context,
-      rule.when,
-      joinPointer(pointer, 'when'),
-      exception === undefined ? {} : { negatedGrant: exception },
-    ),
+    when: greylist === undefined ? when : [...when, notPassed(joinPointer(pointer, 'greylist'))],
     unless: compileConditions(
       context,
       rule.unless,
@@ -82,6 +90,7 @@ function compileRule(
     ),
     ...(verdict === undefined ? {} : { verdict }),
     ...(reply === undefined ? {} : { reply }),
+    ...(greylist === undefined ? {} : { greylist }),
     tags: oneOrMany(rule.tag),
     delayMs: compileDelay(context, rule.delay, pointer),
     onUnknown: rule['on-unknown'] ?? (refuses ? 'defer' : 'skip'),

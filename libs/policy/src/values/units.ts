@@ -34,6 +34,19 @@ export function parseDurationMs(text: string): number | undefined {
   return scaled(DURATION_PATTERN.exec(text), DURATION_MS);
 }
 
+/** `5 minutes`, `36 hours`: in the largest unit that leaves no rest. */
+export function durationInWords(ms: number): string {
+  const units: readonly (readonly [word: string, ms: number])[] = [
+    ['day', 86_400_000],
+    ['hour', 3_600_000],
+    ['minute', 60_000],
+    ['second', 1000],
+  ];
+  const [word, unitMs] = units.find(([, each]) => ms >= each && ms % each === 0) ?? ['second', 1000];
+  const count = Math.ceil(ms / unitMs);
+  return `${String(count)} ${word}${count === 1 ? '' : 's'}`;
+}
+
 /** `20MB` (powers of 1000), `20MiB` (powers of 1024) in octets. */
 export function parseSizeBytes(text: string): number | undefined {
   return scaled(SIZE_PATTERN.exec(text), SIZE_BYTES);
