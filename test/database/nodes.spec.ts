@@ -49,6 +49,21 @@ async function deadNode(name: string, aliveUntil: string): Promise<{ owner: numb
   return { owner, messageId: message.id };
 }
 
+/** Waiting for the server to grow old would take half a minute. */
+async function onAnOldServer(work: () => Promise<void>): Promise<void> {
+  await database.query(
+    `create schema if not exists old; create or replace function old.pg_postmaster_start_time() returns timestamptz language sql as $$ select timestamptz '2020-01-01' $$`,
+  );
+  await database.query(`alter database ${database.name} set search_path = old, pg_catalog, public`);
+  await one.close();
+  one = await openDatabase({ url: database.url });
+  try {
+    await work();
+  } finally {
+    await database.query(`alter database ${database.name} reset search_path`);
+  }
+}
+
 test('leaving gives leases back', async () => {
   const node = await one.nodes.join('a');
   const message = makeMessage({ leased: true });
@@ -91,18 +106,12 @@ describe('taking over', () => {
       `select pg_postmaster_start_time() > now() - interval '30 seconds' as young`,
     );
     if (facts?.young === true) expect(await ownersOf(silent.messageId)).toEqual([silent.owner]);
-    // Waiting for the server to grow old would take half a minute.
-    await database.query(
-      `create schema if not exists old; create or replace function old.pg_postmaster_start_time() returns timestamptz language sql as $$ select timestamptz '2020-01-01' $$`,
-    );
-    await database.query(`alter database ${database.name} set search_path = old, pg_catalog, public`);
-    await one.close();
-    one = await openDatabase({ url: database.url });
-    await one.nodes.join('a');
-    expect(node.alive).toBe(true);
-    expect(await ownersOf(silent.messageId)).toEqual([undefined]);
-    expect(await ownersOf(living.messageId)).toEqual([living.owner]);
-    await database.query(`alter database ${database.name} reset search_path`);
+    await onAnOldServer(async () => {
+      await one.nodes.join('a');
+      expect(node.alive).toBe(true);
+      expect(await ownersOf(silent.messageId)).toEqual([undefined]);
+      expect(await ownersOf(living.messageId)).toEqual([living.owner]);
+    });
   });
 
   test('who was declared dead goes on under a new id; its old leases are lost', async () => {
@@ -218,16 +227,14 @@ describe('what was under way when a gateway died', () => {
   });
 });
 
-test('a silent gateway’s mail is with another within 30 seconds', async () => {
-  await one.nodes.join('a');
-  const began = Date.now();
-  const dead = await deadNode('silent', '20 seconds');
-  const [facts] = await database.query<{ waitMs: number }>(
-    `select greatest(0, extract(epoch from pg_postmaster_start_time() + interval '30 seconds' - now()) * 1000)::float8 as "waitMs"`,
-  );
-  await eventually(async () => (await one.queue.claim(10)).some(({ id }) => id === dead.messageId), 65_000);
-  expect(Date.now() - Math.max(began, began + (facts?.waitMs ?? 0) - 20_000)).toBeLessThan(30_000);
-}, 70_000);
+test('a gateway that falls silent while others run: its mail is with one of them when its time is over', async () => {
+  await onAnOldServer(async () => {
+    await one.nodes.join('a');
+    const dead = await deadNode('silent', '1 second');
+    expect(await one.queue.claim(10)).toEqual([]);
+    await eventually(async () => (await one.queue.claim(10)).some(({ id }) => id === dead.messageId));
+  });
+});
 
 test('a lost connection does not lose the name', async () => {
   const node = await one.nodes.join('a');

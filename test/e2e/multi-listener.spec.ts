@@ -15,6 +15,8 @@ const workspace = new Workspace('listen');
 afterAll(() => workspace.close(), 60_000);
 
 const HAS_IPV6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1'));
+type Wrong = readonly (readonly [name: string, value: string, expected: RegExp])[];
+
 const STACK_TRACE = /\bat .*\.(ts|js|mjs):\d+|node_modules/;
 
 describe('several listeners', () => {
@@ -123,22 +125,25 @@ describe('a start that cannot work', () => {
     expect(said).not.toMatch(STACK_TRACE);
   }, 120_000);
 
-  const wrongVariables: readonly (readonly [name: string, value: string, expected: RegExp])[] = [
+  const several: Wrong = [
     ['GATEWAY_HOSTNAME', 'not a host name', /expected a host name/],
     ['GATEWAY_MEMORY_BYTES', 'plenty', /expected a whole number/],
     ['GATEWAY_HOSTNAM', 'mx.test', /not a setting|unknown setting/],
     ['ADMIN_API_HOSTS', '127.0.0.1', /unknown setting|not a setting/],
-    ['ADMIN_API_PORT', 'http', /expected a port/],
-    ['DATABASE_URL', 'mysql://secret-password@nowhere/db', /postgresql:/],
   ];
-  for (const [name, value, expected] of wrongVariables) {
-    test(`${name}=${value}: its name, what was expected, exit code 1`, async () => {
-      const options = { dataDir: workspace.path(`wrong-${name}`), policy: testPolicy(), env: { [name]: value } };
-      const { code, said } = await startThatFails(options);
+  const apiPort: Wrong = [['ADMIN_API_PORT', 'http', /expected a port/]];
+  const database: Wrong = [['DATABASE_URL', 'mysql://secret-password@nowhere/db', /postgresql:/]];
+  for (const wrong of [several, apiPort, database]) {
+    const names = wrong.map(([name]) => name).join(', ');
+    test(`wrong ${names}: each name, what was expected, exit code 1`, async () => {
+      const env = Object.fromEntries(wrong);
+      const { code, said } = await startThatFails({ dataDir: workspace.path(names), policy: testPolicy(), env });
       expect(code).toBe(1);
-      expect(said).toContain(name);
-      expect(said).toMatch(expected);
-      expect(said).not.toContain(value);
+      for (const [name, value, expected] of wrong) {
+        expect(said).toContain(name);
+        expect(said).toMatch(expected);
+        expect(said).not.toContain(value);
+      }
       expect(said).not.toMatch(STACK_TRACE);
     }, 120_000);
   }
@@ -152,26 +157,4 @@ describe('a start that cannot work', () => {
     expect(said).toContain('routings');
     expect(said).not.toMatch(STACK_TRACE);
   }, 120_000);
-});
-
-describe('two installations', () => {
-  test('run side by side, and a second start on the same data is refused', async () => {
-    const start = (name: string): Promise<RunningPostern> =>
-      RunningPostern.start({ dataDir: workspace.path(name), policy: testPolicy() });
-    const one = workspace.use(await start('one'));
-    const two = workspace.use(await start('two'));
-    expect(one.api.url).not.toBe(two.api.url);
-    const { code, said } = await startThatFails({ dataDir: workspace.path('one'), policy: testPolicy() });
-    expect(code).toBe(1);
-    expect(said).toMatch(/already runs/);
-  }, 180_000);
-
-  test('a second start of the same data keeps the policy', async () => {
-    const options = { dataDir: workspace.path('again'), policy: testPolicy() };
-    const first = await RunningPostern.start(options);
-    const revision = await first.api.publish(testPolicy([], { description: 'second' }));
-    await first.stop();
-    const second = workspace.use(await RunningPostern.start({ ...options, policy: testPolicy() }));
-    expect(await second.api.liveRevision()).toBe(revision);
-  }, 180_000);
 });

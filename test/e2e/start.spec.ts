@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { chownSync, cpSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { createServer, connect, type AddressInfo } from 'node:net';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { startEmbeddedPostgres } from '../../scripts/lib/embedded-postgres.mjs';
@@ -68,11 +68,12 @@ function runFile(name: string): { smtp: { port: number }[]; pid: number } {
 }
 
 describe('npm start', () => {
-  it('is ready with addresses and a key, stops without a trace, and starts again without building', async () => {
+  it('is ready with addresses and a key, stops without a trace, starts again as it was, and takes many a Ctrl-C', async () => {
     const first = await begin('again');
     expect(await greeting(first.port('inside'))).toMatch(/^220 /);
     expect(statSync(workspace.path('again/admin-key')).mode & 0o777).toBe(0o600);
     expect(runFile('again')).toMatchObject({ pid: first.pid, smtp: [{ port: first.port('inside') }] });
+    const revision = await first.api.publish(testPolicy([], { description: 'second' }));
     await first.stop();
     expect(first.exitCode).toBe(0);
     expect(leftovers('again')).toEqual([]);
@@ -81,17 +82,13 @@ describe('npm start', () => {
 
     const second = await begin('again');
     expect(second.output()).not.toMatch(/installing|compiling/);
-    await second.stop();
+    expect(await second.api.liveRevision()).toBe(revision);
+    for (const signal of ['SIGINT', 'SIGINT', 'SIGTERM'] as const) process.kill(second.pid, signal);
+    await waitFor('the supervisor to end', () => second.exitCode !== null);
+    expect(second.exitCode).toBe(0);
+    expect(leftovers('again')).toEqual([]);
+    expect(readFileSync(workspace.path('again/postgres.log'), 'utf8')).toContain('database system is shut down');
   }, 120_000);
-
-  it('takes Ctrl-C more than once, and finishes in order', async () => {
-    const running = await begin('ctrl-c');
-    for (const signal of ['SIGINT', 'SIGINT', 'SIGTERM'] as const) process.kill(running.pid, signal);
-    await waitFor('the supervisor to end', () => running.exitCode !== null);
-    expect(running.exitCode).toBe(0);
-    expect(leftovers('ctrl-c')).toEqual([]);
-    expect(readFileSync(workspace.path('ctrl-c/postgres.log'), 'utf8')).toContain('database system is shut down');
-  }, 60_000);
 
   it('ends with npm, when npm alone gets the signal', async () => {
     const policyFile = workspace.path('npm.policy.yaml');
@@ -169,19 +166,13 @@ describe('npm start', () => {
     expect(leftovers('killed')).toEqual([]);
   }, 120_000);
 
-  it('names the process that already runs on the same data', async () => {
-    const running = await begin('locked');
-    const { code, said } = await startThatFails({ dataDir: workspace.path('locked'), policy });
-    expect(code).toBe(1);
-    expect(said).toContain(`process ${String(running.pid)} already runs on ${workspace.path('locked')}`);
-    expect(await greeting(running.port('inside'))).toMatch(/^220 /);
-    await running.stop();
-  }, 60_000);
-
-  it('runs twice side by side', async () => {
+  it('runs twice side by side, and once on the same data', async () => {
     const [one, two] = await Promise.all([begin('one'), begin('two')]);
     expect(one.port('inside')).not.toBe(two.port('inside'));
     for (const running of [one, two]) expect(await greeting(running.port('inside'))).toMatch(/^220 /);
+    const { code, said } = await startThatFails({ dataDir: workspace.path('one'), policy });
+    expect(code).toBe(1);
+    expect(said).toContain(`process ${String(one.pid)} already runs on ${workspace.path('one')}`);
     await one.stop();
     expect(await greeting(two.port('inside'))).toMatch(/^220 /);
     await two.stop();
@@ -245,37 +236,6 @@ describe('npm start refuses', () => {
     const [code] = (await once(child, 'close')) as [number];
     expect({ code, said }).toEqual({ code: 1, said: expect.stringContaining('--data-dir: expected the path') });
   });
-
-  it('a wrong environment variable, by name, without its value', async () => {
-    const url = await refused('variable', { env: { DATABASE_URL: 'mysql://hidden' } });
-    expect(url.match(/`DATABASE_URL`/g)).toHaveLength(1);
-    expect(await refused('variable', { env: { GATEWAY_LOG_LEVEL: 'chatty-secret' } })).toMatch(
-      /GATEWAY_LOG_LEVEL.*expected/,
-    );
-    expect(await refused('variable', { env: { GATEWAY_LOGLEVEL: 'info' } })).toContain('GATEWAY_LOGLEVEL');
-  }, 60_000);
-
-  it('a policy with faults, naming line and column', async () => {
-    const said = await refused('faults', { policy: 'policy: main\nlisteners:\n  inside: { prot: 25 }\n' });
-    expect(said).toMatch(/3:\d+/);
-    expect(said).toContain('prot');
-  }, 60_000);
-
-  it('a port that is taken, saying which and where it is chosen', async () => {
-    const blocker = createServer();
-    blocker.listen(0, '127.0.0.1');
-    await once(blocker, 'listening');
-    const { port } = blocker.address() as AddressInfo;
-    try {
-      const listeners = { inside: { address: '127.0.0.1', port, exposure: 'internal' } };
-      const smtp = await refused('port', { policy: testPolicy([], { listeners }) });
-      expect(smtp).toMatch(new RegExp(`${String(port)}.*(inside|listener)|(inside|listener).*${String(port)}`));
-      const api = await refused('api-port', { apiPort: port });
-      expect(api).toMatch(new RegExp(`${String(port)}.*ADMIN_API_PORT`));
-    } finally {
-      blocker.close();
-    }
-  }, 60_000);
 
   it('a database that may lose what it acknowledged', async () => {
     const server = workspace.use(
