@@ -11,10 +11,12 @@
 export { check, checkFiles, compile, compileFiles, readPolicy, type ReadPolicyResult } from './compile.js';
 export type { CompiledPolicy, CompileResult, NeededFacts } from './compiled.js';
 export { policyJsonSchema, type PolicyDocument } from './document.js';
+export { patchPolicy, sameDocument, type EditResult, type PatchFault, type PatchStep } from './edit.js';
 export { explainGiven, type GivenExplanation, type GivenTexts } from './explain-given.js';
 export { explainNotice, explainTransaction, type Explanation } from './explain.js';
 export { formatPolicy, type FormatResult } from './format.js';
 export { judgeConnect, judgeHelo, judgeMail, judgeNotice, judgeRecipient } from './judge.js';
+export { GREYLIST_RETRY_WINDOW_MS, greylistNetwork } from './greylist.js';
 export { ClassKeeper, judgeMessage, settleVerdicts, type MessageJudgement } from './judge-message.js';
 export { isProxy, mayXclient } from './identify.js';
 export { joinPolicies, type JoinResult, type PolicyFile } from './join.js';
@@ -25,6 +27,16 @@ export { renderVocabulary } from './render-vocabulary.js';
 export { runInvariants, type InvariantResult } from './run-invariants.js';
 export { runTests, type TestResult } from './run-tests.js';
 export { buildManagedList, ManagedListBuilder } from './sets/managed-list.js';
+export {
+  entryName,
+  POLICY_SECTIONS,
+  policyChanges,
+  policySection,
+  sectionEntries,
+  type PolicyChange,
+  type PolicySection,
+  type SectionEntry,
+} from './sections.js';
 export { createSnapshot, type Snapshot, type SnapshotOptions } from './snapshot.js';
 export type { ConditionStep, Step } from './trace.js';
 export { ParcelReceiver, parcelsOf, type Parcel } from './transfer.js';
@@ -37,6 +49,7 @@ export type {
   Facts,
   FactValue,
   Finding,
+  GreylistTerms,
   HeaderEdit,
   ListenerAuth,
   ListenerDefinition,
