@@ -17,6 +17,7 @@ const HELP = `npm run bench:policy -- [options]
   --load N         entries of the list that is loaded from PostgreSQL; 0 leaves it out   (default 1000000)
   --probes N       entries behind the RCPT probes against Postfix; 0 leaves them out     (default 0; needs root and postfix)
   --seconds N      seconds of each run of probes     (default 5)
+  --runs N         runs of probes of each peer, in turns; the median counts   (default 3)
 `;
 
 export async function main(argv: readonly string[], project: string): Promise<number> {
@@ -27,6 +28,7 @@ export async function main(argv: readonly string[], project: string): Promise<nu
       load: { type: 'string', default: '1000000' },
       probes: { type: 'string', default: '0' },
       seconds: { type: 'string', default: '5' },
+      runs: { type: 'string', default: '3' },
       help: { type: 'boolean', short: 'h', default: false },
     },
   });
@@ -39,7 +41,8 @@ export async function main(argv: readonly string[], project: string): Promise<nu
   for (const size of values.entries.split(',').map(Number)) lookUps(size);
   if (Number(values.load) > 0) await loading(project, Number(values.load));
   if (Number(values.probes) > 0) {
-    for (const line of await measureProbes(project, Number(values.probes), Number(values.seconds))) say(line);
+    const load = { entries: Number(values.probes), seconds: Number(values.seconds), runs: Number(values.runs) };
+    for (const line of await measureProbes(project, load)) say(line);
   }
   return 0;
 }

@@ -7,6 +7,8 @@ import type * as Embedded from '../scripts/lib/embedded-postgres.mjs';
 
 export interface BenchServer {
   readonly url: string;
+  /** Its postmaster: the backends are its children. */
+  readonly pid: number;
   remove(): Promise<void>;
 }
 
@@ -18,6 +20,7 @@ export async function startServer(project: string): Promise<BenchServer> {
   const server = await startEmbeddedPostgres({ dataDir });
   return {
     url: server.url,
+    pid: server.pid,
     async remove() {
       await server.stop({ immediate: true });
       for (const directory of [dataDir, dirname(server.cluster)]) rmSync(directory, { recursive: true, force: true });
