@@ -11,3 +11,22 @@ export type {
   SpfCheck,
   SpfResult,
 } from './results.js';
+export { arcSeal, type ArcSealing, type ArcSealResult } from './arc-seal.js';
+export {
+  AUTHENTICATION_RESULTS,
+  authservIdOf,
+  claimsToBeFrom,
+  formatAuthenticationResults,
+} from './authentication-results.js';
+export { BodyHash, relaxedField, type BodyForm } from './canonical.js';
+export { dkimSignature, signedHeader, type ContentToSign, type Signer } from './dkim-sign.js';
+export { foldField } from './fold.js';
+export { fieldBody, rawField, readRawHeader, type RawField, type RawHeader } from './header-fields.js';
+export {
+  keyRecord,
+  keyRecordName,
+  readSigningKey,
+  type SigningAlgorithm,
+  type SigningKey,
+  type SigningKeyResult,
+} from './signing-key.js';
