@@ -26,6 +26,10 @@ export const duration = pattern(DURATION_PATTERN, 'a duration with its unit such
 export const size = pattern(SIZE_PATTERN, 'a size with its unit such as `512KiB` or `25MB`');
 export const date = pattern(DATE_PATTERN, 'a date such as `2026-12-31`');
 
+const SECRET_EXPECTED = '`secret/NAME`; passwords and keys never stand in a policy';
+/** What only has its name here: the gateway knows the value from the secret store. */
+export const secret = pattern(/^secret\/[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$/, SECRET_EXPECTED);
+
 /** Names of lists, literals, or both. */
 const VALUES_EXPECTED = 'the name of a list, a literal, or a list of both';
 export const values = oneOrMore(text(VALUES_EXPECTED), VALUES_EXPECTED);
