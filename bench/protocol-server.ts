@@ -4,16 +4,17 @@
  * `{ port }`, then for each message received one `ProtocolReport`; counters start again with every report.
  */
 import type { AddressInfo } from 'node:net';
-import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { createSmtpServer } from '#smtp-net';
+import { watchLoop } from './loop-watch.js';
+import type { LoopBlocks } from './loop-watch.js';
 
 export interface ProtocolReport {
   readonly messages: number;
   /** User and system time, milliseconds. */
   readonly cpuMs: number;
   readonly rssBytes: number;
-  /** The longest time the event loop did not turn, milliseconds. */
-  readonly longestBlockMs: number;
+  /** Of the event loop; only told while it is watched, because watching costs. */
+  readonly blocks?: LoopBlocks;
 }
 
 const MAX_MESSAGE_BYTES = 104_857_600;
@@ -57,22 +58,21 @@ async function startSmtpServer(): Promise<number> {
 }
 
 const port = await (process.argv[2] === 'smtp-server' ? startSmtpServer() : startOurs());
-const delays = monitorEventLoopDelay({ resolution: 1 });
-delays.enable();
 let before = process.cpuUsage();
+let blocks: (() => LoopBlocks) | undefined;
 
-process.on('message', () => {
+process.on('message', (wanted: 'report' | 'watch') => {
   const used = process.cpuUsage(before);
   before = process.cpuUsage();
   globalThis.gc?.();
+  if (wanted === 'watch') blocks ??= watchLoop();
   const report: ProtocolReport = {
     messages,
     cpuMs: (used.user + used.system) / 1000,
     rssBytes: process.memoryUsage.rss(),
-    longestBlockMs: delays.max / 1e6,
+    ...(blocks === undefined ? {} : { blocks: blocks() }),
   };
   messages = 0;
-  delays.reset();
   process.send?.(report);
 });
 process.once('disconnect', () => process.exit(0));

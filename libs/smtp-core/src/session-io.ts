@@ -119,6 +119,8 @@ export type SessionInput =
   /** The connection is gone: unread octets are dropped. */
   | { readonly kind: 'lost' }
   | { readonly kind: 'timeout' }
+  /** Where the session waits for its `turn`. */
+  | { readonly kind: 'go-on' }
   /** Only behind the output `start-tls`: what comes from now on came through TLS. */
   | { readonly kind: 'tls-established'; readonly tls: TlsFacts }
   | { readonly kind: 'answer'; readonly to: QuestionId; readonly answer: Answer | AuthAnswer }
@@ -179,7 +181,12 @@ export interface SessionOptions {
   readonly smtpUtf8?: boolean;
   readonly chunking?: boolean;
   readonly dsn?: boolean;
+  /**
+   * How many lines and pieces of content one call reads; after that many the session waits for its `turn`, so that no
+   * call takes long whatever it is given. Default: all there are.
+   */
+  readonly stepsAtOnce?: number;
 }
 
 /** What the session waits for: the driver picks its deadline by it. */
-export type Awaited = 'answer' | 'command' | 'rest-of-line' | 'content' | 'tls' | 'nothing';
+export type Awaited = 'answer' | 'turn' | 'command' | 'rest-of-line' | 'content' | 'tls' | 'nothing';

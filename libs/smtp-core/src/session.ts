@@ -47,6 +47,8 @@ export class SmtpServerSession {
   readonly #held = new HeldInput();
   #ended: 'eof' | 'lost' | undefined;
   #closing: Extract<SessionInput, { kind: 'close' }> | undefined;
+  /** The last call stopped before it had read everything. */
+  #isCut = false;
 
   constructor(options: SessionOptions) {
     this.#state = new SessionState(options, (octets) => {
@@ -99,6 +101,7 @@ export class SmtpServerSession {
   get awaits(): Awaited {
     if (this.#voice.closed) return 'nothing';
     if (this.#voice.question !== undefined) return 'answer';
+    if (this.#isCut) return 'turn';
     if (this.#state.awaitingTls) return 'tls';
     if (this.#state.intake.reading) return 'content';
     return (this.#state.sasl ?? this.#lines).partial ? 'rest-of-line' : 'command';
@@ -139,6 +142,8 @@ export class SmtpServerSession {
       case 'lost':
         this.#ended = input.kind;
         if (input.kind === 'lost') this.#held.clear();
+        break;
+      case 'go-on':
         break;
     }
     this.#run();
@@ -186,8 +191,11 @@ export class SmtpServerSession {
     this.#voice.close(reason, this.#state.awaitingTls ? undefined : reply);
   }
 
-  // Reads on until an answer is needed, the octets are used up, or the session ends.
+  // Reads on until an answer is needed, the octets are used up, it has been enough for once, or the session ends.
   #run(): void {
+    const { stepsAtOnce = Number.POSITIVE_INFINITY } = this.#state.options;
+    let steps = 0;
+    this.#isCut = false;
     while (!this.#voice.closed && this.#voice.question === undefined) {
       if (this.#closing !== undefined && this.#state.transaction === undefined) {
         this.#close(this.#closing.reason, this.#closing.reply);
@@ -198,6 +206,11 @@ export class SmtpServerSession {
         if (this.#ended !== undefined) this.#voice.close(this.#ended);
         break;
       }
+      if (steps >= stepsAtOnce) {
+        this.#isCut = true;
+        break;
+      }
+      steps += 1;
       this.#held.advance(this.#readFrom(chunk, this.#held.at));
     }
     if (this.#voice.closed) this.#held.clear();

@@ -34,6 +34,7 @@ import type { WireOwner } from './wire.js';
 
 /** Octets waiting for an answer above which reading stops. */
 const MAX_WAITING_BYTES = 65_536;
+const GO_ON: SessionInput = { kind: 'go-on' };
 /** How long a closed session's socket may take to deliver the last reply. */
 const LINGER_MS = 5_000;
 
@@ -114,7 +115,13 @@ export class Connection implements ServerSession, WireOwner, Resting {
   }
 
   onBytes(bytes: Buffer): void {
-    if (this.#host.turns.isOver()) this.#rest();
+    // INVARIANT (one chunk): the socket keeps what there is no time for, and reads no more behind it.
+    if (this.#host.turns.isOver()) {
+      this.#rest();
+      this.#regulate();
+      this.#socket.unshift(bytes);
+      return;
+    }
     this.#bytesIn += bytes.length;
     this.#receive({ kind: 'bytes', bytes }, bytes.length);
   }
@@ -164,18 +171,34 @@ export class Connection implements ServerSession, WireOwner, Resting {
   }
 
   #receive(input: SessionInput, receivedBytes = 0): void {
+    this.#feed(input);
+    this.#pump(receivedBytes);
+  }
+
+  #feed(input: SessionInput): void {
     try {
       this.#queue.push(...this.#session.receive(input));
     } catch (error) {
       this.#fail(error);
     }
-    this.#pump(receivedBytes);
   }
 
   // One at a time, in order; a hook that closes the session or answers at once only adds to the queue.
   #pump(receivedBytes: number): void {
     if (this.#pumping) return;
     this.#pumping = true;
+    do this.#carryOutQueue();
+    while (this.#queue.length === 0 && this.#session.awaits === 'turn' && !this.#waiting && this.#takeTurn());
+    this.#pumping = false;
+    this.#outbox.flush();
+    // What the system took at once is told by no `drain`.
+    const isUnfinished = this.#queue.length > 0 || this.#session.awaits === 'turn';
+    if (isUnfinished && !this.#waiting && !this.#outbox.holdsOver(this.#host.limits.maxWriteBufferBytes)) this.#rest();
+    this.#regulate();
+    this.#deadlines.observe(this.#session, this.#host.clock.nowMs, receivedBytes, this.#waiting);
+  }
+
+  #carryOutQueue(): void {
     let done = 0;
     while (!this.#waiting && done < this.#queue.length) {
       const output = this.#queue[done];
@@ -184,13 +207,13 @@ export class Connection implements ServerSession, WireOwner, Resting {
       this.#carryOut(output);
     }
     this.#queue.splice(0, done);
-    this.#pumping = false;
-    this.#outbox.flush();
-    // What the system took at once is told by no `drain`.
-    if (this.#queue.length > 0 && !this.#waiting && !this.#outbox.holdsOver(this.#host.limits.maxWriteBufferBytes))
-      this.#rest();
-    this.#regulate();
-    this.#deadlines.observe(this.#session, this.#host.clock.nowMs, receivedBytes, this.#waiting);
+  }
+
+  /** Lets the session read on; false when it has to wait. */
+  #takeTurn(): boolean {
+    if (this.#mustRest()) return false;
+    this.#feed(GO_ON);
+    return true;
   }
 
   /**

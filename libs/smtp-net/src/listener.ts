@@ -18,7 +18,7 @@ import type { Endpoint, ServerSession, SmtpServerHooks, TurnedAway } from './hoo
 import type { Decoy } from './scram.js';
 import type { ListenerSettings, ListenOptions, SmtpListener } from './server-options.js';
 import type { Handshakes } from './tls-handshake.js';
-import type { Turns } from './turns.js';
+import type { Resting, Turns } from './turns.js';
 
 /** How exact deadlines are, in milliseconds. */
 const TICK_MS = 1_000;
@@ -45,7 +45,7 @@ interface Visitor {
   readonly host: ConnectionHost;
 }
 
-export class Listener implements SmtpListener {
+export class Listener implements SmtpListener, Resting {
   address = '';
   port = 0;
   readonly #core: ServerCore;
@@ -58,6 +58,8 @@ export class Listener implements SmtpListener {
   /** On their way to a session; the place is missing until the client is known. */
   readonly #arriving = new Map<Socket, Place | undefined>();
   readonly #refused = new Set<Socket>();
+  /** Accepted by the system in a rush; admitted in turns. */
+  #rush: Socket[] = [];
   readonly #locals = new Map<string, Endpoint>();
   readonly #onStopped: () => void;
   #ticks: NodeJS.Timeout | undefined;
@@ -69,8 +71,9 @@ export class Listener implements SmtpListener {
     this.#settings = where;
     this.#onStopped = onStopped;
     this.#host = this.#newHost();
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
-      this.#admit(socket);
+    // Nothing is read before somebody listens.
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (socket) => {
+      this.#queueUp(socket);
     });
   }
 
@@ -157,7 +160,7 @@ export class Listener implements SmtpListener {
 
   async #stop(graceMs: number): Promise<void> {
     const closed = this.#closed();
-    for (const socket of this.#refused) socket.destroy();
+    for (const socket of [...this.#refused, ...this.#rush]) socket.destroy();
     for (const socket of this.#arriving.keys()) this.#core.handshakes.destroy(socket);
     for (const connection of this.#sessions.keys()) connection.closeWhenIdle();
     const grace = setTimeout(() => {
@@ -177,6 +180,23 @@ export class Listener implements SmtpListener {
     this.#clock.nowMs = performance.now();
     for (const socket of this.#refused) socket.destroy();
     for (const connection of this.#sessions.keys()) connection.tick(this.#clock.nowMs);
+  }
+
+  #queueUp(socket: Socket): void {
+    if (this.#rush.length === 0 && !this.#core.turns.isOver()) this.#admit(socket);
+    else if (this.#rush.push(socket) === 1) this.#core.turns.rest(this);
+  }
+
+  goOn(): void {
+    const rush = this.#rush;
+    let at = 0;
+    while (at < rush.length && !this.#core.turns.isOver()) {
+      const socket = rush[at];
+      at += 1;
+      if (socket !== undefined) this.#admit(socket);
+    }
+    this.#rush = rush.slice(at);
+    if (this.#rush.length > 0) this.#core.turns.rest(this);
   }
 
   #admit(socket: Socket): void {
