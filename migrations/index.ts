@@ -13,6 +13,7 @@ import { AddReviews1763800000011 } from './0011-add-reviews.js';
 import { AddRefusedPolicy1763800000012 } from './0012-add-refused-policy.js';
 import { CreateIdempotentRequest1763800000013 } from './0013-create-idempotent-request.js';
 import { CreateLimitCount1763800000014 } from './0014-create-limit-count.js';
+import { CreateGreylist1763800000015 } from './0015-create-greylist.js';
 import { CreateOperation1763800000018 } from './0018-create-operation.js';
 
 export const MIGRATIONS = [
@@ -30,6 +31,7 @@ export const MIGRATIONS = [
   AddRefusedPolicy1763800000012,
   CreateIdempotentRequest1763800000013,
   CreateLimitCount1763800000014,
+  CreateGreylist1763800000015,
   CreateOperation1763800000018,
 ] as const;
 

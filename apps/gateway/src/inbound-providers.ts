@@ -13,6 +13,7 @@ import { DnsFacts } from './inbound/dns-facts.js';
 import { Listeners } from './inbound/listeners.js';
 import { MemoryBudget } from './inbound/memory-budget.js';
 import { TurnedAwayTally } from './inbound/turned-away.js';
+import { GreylistMemory } from './greylist/greylist-memory.js';
 import { LimitCounts } from './limits/limit-counts.js';
 import { LimitGate } from './limits/limit-gate.js';
 import type { Logger } from './log.js';
@@ -95,6 +96,7 @@ function answersProvider(config: GatewayConfig, log: Logger): FactoryProvider {
         dns,
         authenticator: createAuthenticator({ accounts: database.accounts }),
         limits: new LimitGate(counts, () => Date.now()),
+        greylist: new GreylistMemory({ store: database.greylist, log }),
         currentPolicy: () => holder.current,
         canStore: () => audit.canStore,
         appendAudit: (events) => {

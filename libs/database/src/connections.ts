@@ -13,6 +13,10 @@ import { isConnectionError, OperationalError, toOperationalError } from './opera
 const QUEUE_OPTIONS = '-c enable_seqscan=off -c enable_mergejoin=off -c enable_hashjoin=off';
 const SEARCH_OPTIONS = '-c enable_seqscan=off -c enable_bitmapscan=off -c enable_sort=off';
 const IDLE_IN_TRANSACTION_MS = 30_000;
+/** What a crash takes with it comes back by itself: the disk is not waited for. */
+const FORGETFUL_OPTIONS = '-c synchronous_commit=off';
+/** A client waits at RCPT TO. */
+const GREYLIST_TIMEOUT_MS = 3_000;
 /** One statement of a report: a day of the audit, sorted on disk if need be. */
 const REPORT_TIMEOUT_MS = 600_000;
 
@@ -24,6 +28,7 @@ export interface Connections {
   readonly search: Pool;
   /** Walks of a whole table, one at a time. */
   readonly report: Pool;
+  readonly greylist: Pool;
   close(): Promise<void>;
 }
 
@@ -58,14 +63,16 @@ export function openConnections(config: DatabaseConfig): Connections {
   const read = pool(config.readConnections, config.readTimeoutMs);
   const search = pool(config.searchConnections, config.readTimeoutMs, SEARCH_OPTIONS);
   const report = pool(1, REPORT_TIMEOUT_MS);
+  const greylist = pool(2, GREYLIST_TIMEOUT_MS, FORGETFUL_OPTIONS);
   return {
     commit,
     queue,
     read,
     search,
     report,
+    greylist,
     async close() {
-      await Promise.all([commit.end(), queue.end(), read.end(), search.end(), report.end()]);
+      await Promise.all([commit, queue, read, search, report, greylist].map((each) => each.end()));
     },
   };
 }

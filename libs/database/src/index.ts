@@ -10,9 +10,13 @@ export type {
 export type { ApiKeyStore, ApiKeyToCreate } from './api-key-store.js';
 export type { AuditSearch } from './audit-search.js';
 export { connectionTarget, type ConnectionTarget, type DatabaseSettings } from './database-config.js';
+export type { GreylistQuestion, GreylistState, GreylistStore } from './greylist-store.js';
 export type { BegunRequest, IdempotencyStore, IdempotentRequest } from './idempotency-store.js';
 export type { LimitSlotCount, LimitStore } from './limit-store.js';
 export type { EntriesToAdd, ListChangeContext, ListChangeResult, ListChanges, ListStore } from './list-store.js';
+export type { DestinationChange, DestinationStore } from './destination-store.js';
+export type { DrainChange, GatewayDrains } from './gateway-drains.js';
+export type { GatewayAnswer, GatewayQuestion, GatewayQuestions, ResolveQuestion } from './gateway-questions.js';
 export { idFloor, idTimeMs, newId } from './new-id.js';
 export type { JoinedNode, NodeStore } from './node-store.js';
 export { openDatabase, type Database } from './open-database.js';
@@ -34,7 +38,15 @@ export type {
   ReleaseToPublish,
   RevisionToSave,
 } from './policy-store.js';
-export type { QueueInspection, QueueQuery } from './queue-inspection.js';
+export type {
+  QueueAdministration,
+  QueueChangeContext,
+  QueueChangeResult,
+  RecipientChange,
+  RecipientChanged,
+} from './queue-administration.js';
+export type { QueueAction, QueueChange } from './queue-change.js';
+export type { QueueInspection } from './queue-inspection.js';
 export {
   aboutMail,
   type DueReview,

@@ -14,6 +14,10 @@ import { ContentChunks } from './content-chunks.js';
 import { CheckpointStore } from './checkpoint-store.js';
 import { openConnections, type Connections } from './connections.js';
 import { databaseConfigSchema, type DatabaseConfig, type DatabaseSettings } from './database-config.js';
+import { PostgresGreylistStore, type GreylistStore } from './greylist-store.js';
+import { DestinationStore } from './destination-store.js';
+import { GatewayDrains } from './gateway-drains.js';
+import { GatewayQuestions } from './gateway-questions.js';
 import { GroupCommitter } from './group-committer.js';
 import { LeaseRecovery } from './lease-recovery.js';
 import { IdempotencyStore } from './idempotency-store.js';
@@ -26,11 +30,13 @@ import { Orm } from './orm.js';
 import { grant, type ProcessKind } from './grants.js';
 import { Partitions, type Retention } from './partitions.js';
 import { PolicyStore } from './policy-store.js';
+import { QueueAdministration } from './queue-administration.js';
 import { QueueInspection } from './queue-inspection.js';
 import { PostgresQueueStore, type QueueStoreOptions } from './queue-store.js';
 import { ReviewStore } from './review-store.js';
 import { noSecretKeys } from './secret-keys.js';
 import { SecretStore } from './secret-store.js';
+import type { Page, QueueEntry, QueueFilter } from './types.js';
 import { Watch, type HealthListener, type NotificationHandler } from './watch.js';
 
 export interface Database {
@@ -58,7 +64,19 @@ export interface Database {
   };
   /** Large content, for gateways that share no disk. */
   readonly contents: ContentChunks;
-  readonly queue: QueueStore & Pick<QueueInspection, 'status' | 'entries' | 'stillQueued' | 'committed' | 'retryNow'>;
+  readonly queue: QueueStore &
+    Pick<QueueInspection, 'status' | 'stillQueued' | 'committed'> & {
+      /** Oldest first. `after` is the `next` of the page before. */
+      entries(given?: QueueFilter & { limit?: number; after?: string }): Promise<Page<QueueEntry>>;
+    };
+  /** What operators do to the queue. */
+  readonly queueAdministration: QueueAdministration;
+  /** Domains whose mail waits. */
+  readonly destinations: DestinationStore;
+  /** Gateways that are to take no new sessions. */
+  readonly drains: GatewayDrains;
+  /** What only running gateways know. */
+  readonly questions: GatewayQuestions;
   /** Mail that waits for a person. */
   readonly reviews: ReviewStore;
   /** How many days are kept. Only for the owner of the tables. */
@@ -69,6 +87,8 @@ export interface Database {
   readonly lists: ListStore;
   /** Counts of limits that gateways share. */
   readonly limits: LimitStore;
+  /** Who was asked to come back, and who did. */
+  readonly greylist: GreylistStore;
   readonly apiKeys: ApiKeyStore;
   /** Who may sign in over SMTP. */
   readonly accounts: AccountStore;
@@ -103,7 +123,9 @@ function assemble(config: DatabaseConfig, watch: Watch): Database {
   const partitions = new Partitions(connections.read);
   const lists = new ListStore(connections.read);
   const limits = new PostgresLimitStore(connections.read);
+  const greylist = new PostgresGreylistStore(connections.greylist);
   const contents = new ContentChunks(connections.read, (ids) => partitions.makeFor(ids));
+  const destinations = new DestinationStore(connections.read);
   const nodes = new NodeStore({
     pool: connections.read,
     config,
@@ -113,7 +135,9 @@ function assemble(config: DatabaseConfig, watch: Watch): Database {
       await partitions.dropExpired();
       await lists.removeExpired();
       await limits.removeExpired();
+      await greylist.removeExpired();
       await contents.sweepOrphans();
+      await destinations.keepHouse();
     },
   });
   const chains = new AuditChains(() => nodes.current?.name ?? '');
@@ -147,12 +171,16 @@ function assemble(config: DatabaseConfig, watch: Watch): Database {
       return names;
     },
     ...mailStores(connections, committer, { chains, owner, recovery, makePartitions }),
+    destinations,
+    drains: new GatewayDrains(connections.read),
+    questions: new GatewayQuestions(connections.read),
     reviews: new ReviewStore({ pool: connections.read, owner }),
     setRetention: (retention) => partitions.setRetention(retention),
     grant: (role, to, { create }) => grant(connections.read, { role, to, create }),
     policies: new PolicyStore(connections.read, orm),
     lists,
     limits,
+    greylist,
     contents,
     apiKeys: new ApiKeyStore(orm),
     accounts: new AccountStore(connections.read),
@@ -176,10 +204,11 @@ function mailStores(
   connections: Connections,
   committer: GroupCommitter,
   node: Pick<QueueStoreOptions, 'chains' | 'owner' | 'recovery' | 'makePartitions'>,
-): Pick<Database, 'messages' | 'queue' | 'audit'> {
+): Pick<Database, 'messages' | 'queue' | 'queueAdministration' | 'audit'> {
   const append = (events: readonly AuditEvent[]): boolean => committer.append(events);
   const queue = new PostgresQueueStore({ pool: connections.queue, append, ...node });
   const inspection = new QueueInspection(connections.read);
+  const queueAdministration = new QueueAdministration(connections.read);
   const search = new AuditSearch(connections.search, connections.read);
   const checkpoints = new CheckpointStore(connections.read, node.chains);
   const verifier = new AuditVerifier(connections.report, checkpoints);
@@ -194,15 +223,15 @@ function mailStores(
       checkpoints,
       verify: (options) => verifier.verify(options),
     },
+    queueAdministration,
     queue: {
       claim: (limit) => queue.claim(limit),
       record: (outcomes, notices) => queue.record(outcomes, notices),
       release: (ids) => queue.release(ids),
       status: () => inspection.status(),
-      entries: (given) => inspection.entries(given),
+      entries: (given = {}) => queueAdministration.search(given, given),
       stillQueued: (ids) => inspection.stillQueued(ids),
       committed: (ids) => inspection.committed(ids),
-      retryNow: (ids) => inspection.retryNow(ids),
     },
   };
 }

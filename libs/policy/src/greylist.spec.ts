@@ -5,6 +5,7 @@ import {
   createSnapshot,
   decideTransaction,
   explainTransaction,
+  greylistNetwork,
   judgeRecipient,
   type Facts,
   type RecipientDecision,
@@ -161,7 +162,7 @@ describe('in a document', () => {
     );
     const { findings } = check(covered);
     expect(findings.filter(({ severity }) => severity === 'blocks')).toEqual([
-      expect.objectContaining({ code: 'P1', message: expect.stringContaining('rcpt/strangers') as string }),
+      expect.objectContaining({ code: 'P1', message: expect.stringContaining('rcpt/strangers') as unknown }),
     ]);
     // What comes through when the wait is over still reaches a refusal.
     expect(check(BASE).findings.filter(({ code }) => code === 'P1')).toEqual([]);
@@ -176,4 +177,14 @@ describe('in a document', () => {
       }),
     );
   });
+});
+
+test.each([
+  ['203.0.113.9', '203.0.113.0'],
+  ['203.0.113.250', '203.0.113.0'],
+  ['255.255.255.255', '255.255.255.0'],
+  ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::'],
+  ['nonsense', 'nonsense'],
+])('%s is remembered as %s', (address, network) => {
+  expect(greylistNetwork(address)).toBe(network);
 });

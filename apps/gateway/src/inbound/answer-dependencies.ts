@@ -1,6 +1,7 @@
 /** What the answers to the SMTP machine's questions are made with. */
 import type { AuditEvent } from '#audit';
 import type { LivePolicy } from '../policy/policy-holder.js';
+import type { GreylistMemory } from '../greylist/greylist-memory.js';
 import type { LimitGate } from '../limits/limit-gate.js';
 import type { Logger } from '../log.js';
 import type { AcceptMessage } from './accept-message.js';
@@ -20,6 +21,7 @@ export interface AnswerDependencies {
   readonly dns: DnsFacts;
   readonly authenticator: Authenticator;
   readonly limits: LimitGate;
+  readonly greylist: Pick<GreylistMemory, 'recall'>;
   /** The policy in force, undefined before the first one was loaded. */
   readonly currentPolicy: () => LivePolicy | undefined;
   /** Whether the database answers: without audit there is no mail. */

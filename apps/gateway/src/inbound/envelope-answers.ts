@@ -107,7 +107,29 @@ export class EnvelopeAnswers {
     }
     const recipient = forwardPath.kind === 'postmaster' ? 'postmaster' : printMailbox(forwardPath.mailbox);
     const asked = { recipient, recipients: transaction.recipients.length + 1 };
-    const { decision, facts: own, delayMs } = decideRecipient(this.use.limits, transaction, asked);
+    const decided = decideRecipient(this.use.limits, transaction, asked);
+    const told = { session, transaction, forwardPath, parameters };
+    if (decided.decision.greylist === undefined) return this.#answer(told, decided);
+    return this.#recall(transaction, asked, decided).then((known) => this.#answer(told, known));
+  }
+
+  /** A rule greylists: what is remembered is one more fact. */
+  async #recall(
+    transaction: InboundTransaction,
+    asked: AskedRecipient,
+    { decision: { recipient, greylist } }: DecidedRecipient,
+  ): Promise<DecidedRecipient> {
+    const { ip } = transaction.facts;
+    const who = { ip: typeof ip === 'string' ? ip : '', sender: transaction.sender, recipient };
+    const state = greylist === undefined ? undefined : await this.use.greylist.recall(who, greylist);
+    const known = state === undefined ? asked : { ...asked, greylist: state };
+    return decideRecipient(this.use.limits, transaction, known);
+  }
+
+  #answer(
+    { session, transaction, forwardPath, parameters }: ToldRecipient,
+    { decision, facts: own, delayMs }: DecidedRecipient,
+  ): MaybePromise<Answer> {
     const refused = decision.verdict === 'accept' ? undefined : refusal(decision, transaction.trace);
     const reply = refused ?? RECIPIENT_OK;
     transaction.recipients.push(recordRecipient(decision, own, reply, parameters));
@@ -169,6 +191,14 @@ function mailFacts(session: ServerSession, { sender, parameters }: BegunTransact
 
 const RECIPIENT_OK: Reply = { code: 250, enhanced: '2.1.5', lines: ['Recipient OK'] };
 
+/** What RCPT TO said, and where. */
+interface ToldRecipient {
+  readonly session: ServerSession;
+  readonly transaction: InboundTransaction;
+  readonly forwardPath: ForwardPath;
+  readonly parameters: RcptParams;
+}
+
 type AskedRecipient = Facts & { readonly recipient: string; readonly recipients: number };
 
 interface DecidedRecipient {
@@ -181,7 +211,7 @@ interface DecidedRecipient {
 function decideRecipient(limits: LimitGate, transaction: InboundTransaction, asked: AskedRecipient): DecidedRecipient {
   const { snapshot } = transaction.policy;
   if (snapshot.policy.limitProfiles.length === 0) {
-    const facts = { ...transaction.facts, recipient: asked.recipient, recipients: asked.recipients };
+    const facts = { ...transaction.facts, ...asked };
     const judged = judgeRecipient(snapshot, facts, transaction.decision);
     return { decision: admitted(transaction, facts, judged), facts: asked, delayMs: 0 };
   }
