@@ -28,10 +28,16 @@ class OrderReport {
   private pairs = MOST_PAIRS;
   private told = 0;
 
+  /** Rules that only put mail off: what stands behind them is asked when it comes back. */
+  private readonly waiting: ReadonlySet<string>;
+
   constructor(
     private readonly use: Use,
     private readonly findings: Findings,
-  ) {}
+  ) {
+    const { rcpt } = use.policy.program.acl;
+    this.waiting = new Set(rcpt.flatMap(({ id, greylist }) => (greylist === undefined ? [] : [id])));
+  }
 
   /** The first rule before this one that contends with it. */
   look(rivals: Rivals, later: FlowRule): void {
@@ -41,7 +47,8 @@ class OrderReport {
       const message = conflict(this.use, earlier, later);
       if (message === undefined) continue;
       // Mail that is let through first is usually meant as an exception from what follows.
-      if (earlier.verdict === 'accept') this.findings.informs('P2', later.pointer, message);
+      const isUsual = earlier.verdict === 'accept' || [earlier, later].some(({ id }) => this.waiting.has(id));
+      if (isUsual) this.findings.informs('P2', later.pointer, message);
       else this.findings.warns('P2', later.pointer, message);
       this.told += 1;
       return;
