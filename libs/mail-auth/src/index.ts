@@ -11,6 +11,11 @@ export type {
   SpfCheck,
   SpfResult,
 } from './results.js';
+export { ContentCheck, type ContentResults } from './content-check.js';
+export { checkDmarc, type Authors, type DmarcQuestion } from './dmarc.js';
+export type { DnsReply, MailAuthDns, TextNames } from './dns.js';
+export { organisationalDomain } from './organisational-domain.js';
+export { checkSpf, type SpfQuestion } from './spf.js';
 export { arcSeal, type ArcSealing, type ArcSealResult } from './arc-seal.js';
 export {
   AUTHENTICATION_RESULTS,
