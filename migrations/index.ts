@@ -14,7 +14,10 @@ import { AddRefusedPolicy1763800000012 } from './0012-add-refused-policy.js';
 import { CreateIdempotentRequest1763800000013 } from './0013-create-idempotent-request.js';
 import { CreateLimitCount1763800000014 } from './0014-create-limit-count.js';
 import { CreateGreylist1763800000015 } from './0015-create-greylist.js';
+import { AddQueueOperations1763800000016 } from './0016-add-queue-operations.js';
+import { AddQueueDomainIndex1763800000017 } from './0017-add-queue-domain-index.js';
 import { CreateOperation1763800000018 } from './0018-create-operation.js';
+import { AddCarefulReleases1763800000019 } from './0019-add-careful-releases.js';
 
 export const MIGRATIONS = [
   CreateMessageAndQueue1763800000001,
@@ -32,7 +35,10 @@ export const MIGRATIONS = [
   CreateIdempotentRequest1763800000013,
   CreateLimitCount1763800000014,
   CreateGreylist1763800000015,
+  AddQueueOperations1763800000016,
+  AddQueueDomainIndex1763800000017,
   CreateOperation1763800000018,
+  AddCarefulReleases1763800000019,
 ] as const;
 
 /** As noted in `schema_migration`. */

@@ -57,6 +57,14 @@ const REVIEW: FieldsOf<DataOf<'review.discarded'>> = {
   revision: 'revision of the policy in force',
 };
 
+const QUEUE_CHANGE: FieldsOf<DataOf<'queue.held'>> = {
+  actor: 'who',
+  reason: 'why',
+  operation: 'the operation that did it to many, `opr_…`',
+  before: 'state, address, route, attempts and next attempt before it',
+  after: 'the same after it; absent when it is not in the queue any more',
+};
+
 const EVENTS: Catalogue = {
   'connection.refused': {
     meaning: 'A connection was refused before any command.',
@@ -310,4 +318,54 @@ const HEAD = `# Audit events
 Generated from \`libs/audit/src/catalogue.ts\`; do not edit. Every event has \`id\` (UUIDv7: its time is the event's time)
 and \`kind\`; where they apply also \`sessionId\`, \`transactionId\`, \`recipient\`, \`recipientId\`, \`sender\` (empty: the null
 sender) and \`clientAddress\`. Events are appended and never changed; states such as "delivered" are views over them.
+  'queue.retried': { meaning: 'An operator made a recipient due now.', fields: QUEUE_CHANGE },
+  'queue.held': { meaning: 'An operator holds a recipient’s mail back.', fields: QUEUE_CHANGE },
+  'queue.released': { meaning: 'An operator let a held recipient’s mail go on.', fields: QUEUE_CHANGE },
+  'queue.rerouted': { meaning: 'An operator gave a recipient another route.', fields: QUEUE_CHANGE },
+  'queue.redirected': { meaning: 'An operator sends a recipient’s mail to another address.', fields: QUEUE_CHANGE },
+  'queue.expired': {
+    meaning: 'An operator gave a recipient up; `delivery.expired` follows, and the notice.',
+    fields: QUEUE_CHANGE,
+  },
+  'queue.dropped': { meaning: 'An operator threw a recipient’s mail away; nobody is told.', fields: QUEUE_CHANGE },
+  'queue.operation-started': {
+    meaning: 'An operator changes many recipients; each has its own event too.',
+    fields: {
+      operation: '`opr_…`',
+      action: 'what is done to each',
+      filter: 'which',
+      matched: 'how many there were',
+      actor: 'who',
+      reason: 'why',
+    },
+  },
+  'queue.operation-ended': {
+    meaning: 'It came to an end.',
+    fields: {
+      operation: '`opr_…`',
+      action: 'what was done to each',
+      actor: 'who',
+      state: '`succeeded`, `cancelled`, `interrupted` or `failed`',
+      changed: 'recipients that were changed',
+      unchanged: 'that were so already, or were delivered meanwhile',
+      refused: 'for which it does not make sense, or the policy does not allow it',
+      busy: 'that were being delivered the whole time',
+    },
+  },
+  'destination.suspended': {
+    meaning: 'An operator suspended mail to a domain: it is accepted and waits.',
+    fields: { domain: 'of the recipients', actor: 'who', reason: 'why' },
+  },
+  'destination.resumed': {
+    meaning: 'An operator resumed mail to a domain.',
+    fields: { domain: 'of the recipients', actor: 'who', reason: 'why' },
+  },
+  'gateway.drained': {
+    meaning: 'An operator wants a gateway to take no new sessions.',
+    fields: { node: 'gateway', actor: 'who', reason: 'why' },
+  },
+  'gateway.resumed': {
+    meaning: 'An operator wants it to take sessions again.',
+    fields: { node: 'gateway', actor: 'who', reason: 'why' },
+  },
 `;

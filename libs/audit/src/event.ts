@@ -159,6 +159,34 @@ export interface RecordedAccount {
   readonly note?: string;
 }
 
+/** A recipient's place in the queue, before or after an operator changed it. */
+export interface RecordedPlace {
+  /** `queued`, `deferred`, `held`, `suspended`, `broken`. */
+  readonly state: string;
+  readonly address: string;
+  readonly route: string;
+  readonly attempts: number;
+  /** Milliseconds since the epoch. */
+  readonly nextAttemptAtMs: number;
+}
+
+/** What an operator did to one recipient in the queue. */
+export interface QueueChangeRecord {
+  readonly actor: string;
+  readonly reason?: string;
+  /** The operation that did it to many. */
+  readonly operation?: string;
+  readonly before: RecordedPlace;
+  /** Absent: it is not in the queue any more. */
+  readonly after?: RecordedPlace;
+}
+
+/** Who changed something that goes on, and why. */
+interface Word {
+  readonly actor: string;
+  readonly reason?: string;
+}
+
 export type ReviewAction = 'release' | 'reject' | 'return' | 'discard';
 
 /** How held mail stopped waiting, or did not. */
@@ -351,3 +379,40 @@ export type AuditEvent = EventBase &
   );
 
 export type AuditEventKind = AuditEvent['kind'];
+    /** `queue.…ed` by an operator: `transactionId` and `recipientId` say whose mail. */
+    | { readonly kind: 'queue.retried'; readonly data: QueueChangeRecord }
+    | { readonly kind: 'queue.held'; readonly data: QueueChangeRecord }
+    | { readonly kind: 'queue.released'; readonly data: QueueChangeRecord }
+    | { readonly kind: 'queue.rerouted'; readonly data: QueueChangeRecord }
+    | { readonly kind: 'queue.redirected'; readonly data: QueueChangeRecord }
+    /** To be given up now; `delivery.expired` follows, with the notice. */
+    | { readonly kind: 'queue.expired'; readonly data: QueueChangeRecord }
+    | { readonly kind: 'queue.dropped'; readonly data: QueueChangeRecord }
+    /** An operator's change of many recipients begins, and ends. */
+    | {
+        readonly kind: 'queue.operation-started';
+        readonly data: Word & {
+          operation: string;
+          action: string;
+          filter: Readonly<Record<string, string>>;
+          matched: number;
+        };
+      }
+    | {
+        readonly kind: 'queue.operation-ended';
+        readonly data: {
+          operation: string;
+          action: string;
+          actor: string;
+          state: string;
+          changed: number;
+          unchanged: number;
+          refused: number;
+          busy: number;
+        };
+      }
+    | { readonly kind: 'destination.suspended'; readonly data: Word & { domain: string } }
+    | { readonly kind: 'destination.resumed'; readonly data: Word & { domain: string } }
+    /** An operator wants it; the gateway does it within a second. */
+    | { readonly kind: 'gateway.drained'; readonly data: Word & { node: string } }
+    | { readonly kind: 'gateway.resumed'; readonly data: Word & { node: string } }

@@ -11,7 +11,7 @@ import type { DatabaseConfig } from './database-config.js';
 import { freeStoppedLeases } from './lease-takeover.js';
 import { OperationalError, toOperationalError } from './operational-error.js';
 import { requireCurrentSchema } from './schema-guard.js';
-import type { NodeStatus } from './types.js';
+import type { NodeFigures, NodeStatus } from './types.js';
 import type { Watch } from './watch.js';
 
 const BEAT_MS = 5_000;
@@ -29,10 +29,12 @@ const DECLARE_DEAD = `
 
 /** Names seen within a day; the newest incarnation of each. */
 const LIST = `
-  select distinct on (name) id, name, started_at, stopped_at, policy_revision, policy_digest,
-    refused_revision, refused_reason, limits_alone_since,
-    stopped_at is null and alive_until >= now() as alive
-  from node where stopped_at is null or alive_until > now() - interval '1 day' order by name, id desc`;
+  select distinct on (n.name) n.id, n.name, n.started_at, n.stopped_at, n.policy_revision, n.policy_digest,
+    n.refused_revision, n.refused_reason, n.limits_alone_since, n.draining, n.sessions, n.jobs, n.last_error, n.last_error_at,
+    d.actor as drain_actor, d.reason as drain_reason, d.asked_at as drain_at,
+    n.stopped_at is null and n.alive_until >= now() as alive
+  from node n left join gateway_drain d on d.name = n.name
+  where n.stopped_at is null or n.alive_until > now() - interval '1 day' order by n.name, n.id desc`;
 
 interface NodeRow {
   [column: string]: unknown;
@@ -45,6 +47,14 @@ interface NodeRow {
   refused_revision: number | null;
   refused_reason: string | null;
   limits_alone_since: Date | null;
+  draining: boolean;
+  sessions: number | null;
+  jobs: number | null;
+  last_error: string | null;
+  last_error_at: Date | null;
+  drain_actor: string | null;
+  drain_reason: string | null;
+  drain_at: Date | null;
   alive: boolean;
 }
 
@@ -91,19 +101,7 @@ export class NodeStore {
   /** Gateways that are alive, or were within a day, by name. */
   async list(): Promise<readonly NodeStatus[]> {
     const { rows } = await query<NodeRow>(this.#options.pool, { text: LIST });
-    return rows.map((row) => ({
-      nodeId: row.id,
-      name: row.name,
-      alive: row.alive,
-      startedAt: row.started_at,
-      ...(row.stopped_at === null ? {} : { stoppedAt: row.stopped_at }),
-      ...(row.policy_revision === null ? {} : { revision: row.policy_revision }),
-      ...(row.policy_digest === null ? {} : { digest: row.policy_digest }),
-      ...(row.refused_revision === null
-        ? {}
-        : { refused: { revision: row.refused_revision, reason: row.refused_reason ?? '' } }),
-      ...(row.limits_alone_since === null ? {} : { limitsAloneSince: row.limits_alone_since }),
-    }));
+    return rows.map(statusOf);
   }
 
   async close(): Promise<void> {
@@ -129,6 +127,7 @@ export class JoinedNode {
   #policy: { readonly revision: number; readonly digest: string } | undefined;
   #refused: NodeStatus['refused'];
   #limitsAloneSince: Date | undefined;
+  #figures: (() => NodeFigures) | undefined;
 
   constructor(name: string, options: NodeOptions, left: () => void) {
     this.name = name;
@@ -181,6 +180,16 @@ export class JoinedNode {
   /** Tells which released policy this node does not take, and why; undefined when that is over. Repeated likewise. */
   reportRefusal(refused: NodeStatus['refused']): void {
     this.#refused = refused;
+    this.#tellSoon();
+  }
+
+  /** Asked with every beat. */
+  reportFigures(figures: () => NodeFigures): void {
+    this.#figures = figures;
+  }
+
+  /** The figures have changed so that somebody waits for it. */
+  tellFigures(): void {
     this.#tellSoon();
   }
 
@@ -269,7 +278,8 @@ export class JoinedNode {
       if (this.#client === undefined) await this.#connect();
       const { rowCount } = await this.#connected().query(
         `update node set alive_until = now() + interval '${ALIVE_SECONDS} seconds', policy_revision = $2, policy_digest = $3,
-           refused_revision = $4, refused_reason = $5, limits_alone_since = $6
+           refused_revision = $4, refused_reason = $5, limits_alone_since = $6, draining = $7, sessions = $8, jobs = $9,
+           last_error = $10, last_error_at = $11
          where id = $1 and stopped_at is null`,
         [
           this.#id,
@@ -278,6 +288,7 @@ export class JoinedNode {
           this.#refused?.revision ?? null,
           this.#refused?.reason ?? null,
           this.#limitsAloneSince ?? null,
+          ...figureValues(this.#figures?.()),
         ],
       );
       if (rowCount === 0) await this.#begin();
@@ -311,6 +322,39 @@ export class JoinedNode {
     if (this.#client === undefined) throw new OperationalError('database-unavailable', 'no connection to the database');
     return this.#client;
   }
+}
+
+function figureValues(figures: NodeFigures | undefined): unknown[] {
+  const { draining = false, sessions, jobs, lastError } = figures ?? {};
+  return [draining, sessions ?? null, jobs ?? null, lastError?.message ?? null, lastError?.at ?? null];
+}
+
+function statusOf(row: NodeRow): NodeStatus {
+  const { drain_actor: actor, drain_reason: reason, drain_at: since } = row;
+  return {
+    nodeId: row.id,
+    name: row.name,
+    alive: row.alive,
+    startedAt: row.started_at,
+    ...(row.stopped_at === null ? {} : { stoppedAt: row.stopped_at }),
+    ...(row.policy_revision === null ? {} : { revision: row.policy_revision }),
+    ...(row.policy_digest === null ? {} : { digest: row.policy_digest }),
+    ...(row.refused_revision === null
+      ? {}
+      : { refused: { revision: row.refused_revision, reason: row.refused_reason ?? '' } }),
+    ...(row.limits_alone_since === null ? {} : { limitsAloneSince: row.limits_alone_since }),
+    ...(actor === null || since === null ? {} : { drain: { actor, since, ...(reason === null ? {} : { reason }) } }),
+    ...(row.sessions === null ? {} : { figures: figuresOf(row) }),
+  };
+}
+
+function figuresOf({ draining, sessions, jobs, last_error: message, last_error_at: at }: NodeRow): NodeFigures {
+  return {
+    draining,
+    sessions: sessions ?? 0,
+    jobs: jobs ?? 0,
+    ...(message === null || at === null ? {} : { lastError: { message, at } }),
+  };
 }
 
 function ignore(): void {

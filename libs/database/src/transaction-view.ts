@@ -27,7 +27,7 @@ export interface EventRow {
 
 interface QueueRow {
   id: string;
-  state: 'queued' | 'held' | 'broken';
+  state: 'queued' | 'held' | 'suspended' | 'broken';
   owner: number | null;
   attempts: number;
   next_attempt_at: Date;
@@ -111,7 +111,7 @@ export async function recipientStories(pool: Pool, rows: readonly EventRow[]): P
     // Transaction by transaction: asked for all at once, a planner without statistics walks the days instead.
     text: `select e.* from unnest($1::uuid[]) as w (id) cross join lateral (
              select t.id, t.transaction_id, t.recipient_id, t.recipient, t.kind, t.data from audit_event t
-             where t.transaction_id = w.id and t.id >= $2 and (t.kind like 'delivery.%' or t.kind = 'review.discarded')) e`,
+             where t.transaction_id = w.id and t.id >= $2 and (t.kind like 'delivery.%' or t.kind in ('review.discarded', 'queue.dropped'))) e`,
     values: [uuidArray(ids), idFloor(idTimeMs(oldest))],
   });
   return { queue, outcomes: outcomesBy(happened.rows) };
@@ -130,7 +130,8 @@ export async function queueOf(pool: Pool, messageIds: readonly string[]): Promis
 /** The outcomes among `rows`, all events of one transaction: so that its states and its attempts never differ. */
 export function outcomesAmong(rows: readonly EventRow[]): RecipientFacts['outcomes'] {
   const outcomes = rows.flatMap((row): OutcomeRow[] =>
-    (row.kind.startsWith('delivery.') || row.kind === 'review.discarded') && row.transaction_id !== null
+    (row.kind.startsWith('delivery.') || row.kind === 'review.discarded' || row.kind === 'queue.dropped') &&
+    row.transaction_id !== null
       ? [{ ...row, transaction_id: row.transaction_id, data: row.data as AttemptRecord }]
       : [],
   );
@@ -170,7 +171,7 @@ function storyOf(
     ...recipient,
     state,
     attempts: attempts.length,
-    ...(last === undefined || last.kind === 'review.discarded' ? replyOf(queued) : { lastReply: last.data.reply }),
+    ...(last === undefined || NO_REPLY.has(last.kind) ? replyOf(queued) : { lastReply: last.data.reply }),
     ...(final === undefined && queued?.state === 'queued' ? { nextAttemptAt: queued.next_attempt_at } : {}),
   };
 }
@@ -181,10 +182,12 @@ function endedByVerdict({ verdict }: RecordedRecipient, accepted: boolean): Reci
   return verdict === 'discard' ? 'discarded' : undefined;
 }
 
-const NO_ATTEMPT: ReadonlySet<string> = new Set(['delivery.expired', 'delivery.lease-lost', 'review.discarded']);
+const NO_REPLY: ReadonlySet<string> = new Set(['review.discarded', 'queue.dropped']);
+const NO_ATTEMPT: ReadonlySet<string> = new Set(['delivery.expired', 'delivery.lease-lost', ...NO_REPLY]);
 
 const FINAL: Readonly<Record<string, RecipientState>> = {
   'review.discarded': 'discarded',
+  'queue.dropped': 'discarded',
   'delivery.succeeded': 'delivered',
   'delivery.failed': 'failed',
   'delivery.expired': 'expired',

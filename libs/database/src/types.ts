@@ -21,12 +21,14 @@ export type RecipientState =
   /** Attempted, waiting for the next attempt. */
   | 'deferred'
   | 'held'
+  /** Its destination is suspended by an operator. */
+  | 'suspended'
   /** Set aside: it cannot be attempted (its content is gone, …). */
   | 'broken'
   | 'delivered'
   | 'failed'
   | 'expired'
-  /** By a rule, or by a person or the expiry of a review queue. */
+  /** By a rule, by an operator, or by the expiry of a review queue. */
   | 'discarded'
   /**
    * The gateway that held it died: delivered or not, nobody knows; it is tried again. Also: accepted, but neither in the
@@ -97,12 +99,37 @@ export interface EventQuery {
   readonly after?: string;
 }
 
+/** Where a recipient in the queue stands, as people are told. */
+export type QueueRowState = 'queued' | 'delivering' | 'deferred' | 'held' | 'suspended' | 'broken';
+
+/** All criteria must hold. Addresses and domains compare without case. */
+export interface QueueFilter {
+  readonly messageId?: string;
+  readonly recipientId?: string;
+  readonly route?: string;
+  readonly state?: QueueRowState;
+  /** Of the recipient. */
+  readonly domain?: string;
+  readonly recipient?: string;
+  /** '' is the null sender. */
+  readonly sender?: string;
+  readonly senderDomain?: string;
+  readonly acceptedFrom?: Date;
+  readonly acceptedUntil?: Date;
+  /** Only messages with a smaller id: what was there at a moment. */
+  readonly acceptedBeforeId?: string;
+}
+
 export interface QueueEntry {
   readonly id: string;
   readonly messageId: string;
   readonly address: string;
   readonly route: string;
-  readonly state: 'queued' | 'held' | 'broken';
+  /** As it is stored. */
+  readonly state: 'queued' | 'held' | 'suspended' | 'broken';
+  readonly shownState: QueueRowState;
+  /** Reverse path; absent when the message's row is gone. */
+  readonly sender?: string;
   /** Node incarnation holding the lease. */
   readonly owner?: number;
   readonly attempts: number;
@@ -111,6 +138,38 @@ export interface QueueEntry {
   readonly nextAttemptAt: Date;
   readonly acceptedAt: Date;
   readonly lastReply?: string;
+  /** It waits there for a person's decision. */
+  readonly reviewQueue?: string;
+  /** An operator holds it. */
+  readonly hold?: { readonly actor: string; readonly reason?: string; readonly atMs: number };
+  /** A reply that was given instead of the next hop's: the sender is about to be told. */
+  readonly givenUp?: string;
+}
+
+export interface SuspendedDestination {
+  /** Lower case. */
+  readonly domain: string;
+  readonly actor: string;
+  readonly reason?: string;
+  readonly since: Date;
+}
+
+export interface DestinationSummary {
+  readonly domain: string;
+  readonly recipients: number;
+  readonly oldestAcceptedAt?: Date;
+  readonly suspended?: SuspendedDestination;
+}
+
+/** What waits for one domain, by number of recipients. */
+export interface DestinationQueue {
+  readonly recipients: number;
+  readonly states: Readonly<Partial<Record<string, number>>>;
+  readonly routes: Readonly<Record<string, number>>;
+  /** Of the last attempts, the most frequent first. */
+  readonly lastReplies: readonly { readonly reply: string; readonly recipients: number }[];
+  readonly oldestAcceptedAt?: Date;
+  readonly nextAttemptAt?: Date;
 }
 
 export interface QueueStatus {
@@ -119,6 +178,7 @@ export interface QueueStatus {
   readonly due: number;
   readonly held: number;
   readonly broken: number;
+  readonly suspended: number;
   readonly oldestAcceptedAt?: Date;
   readonly routes: readonly { readonly route: string; readonly recipients: number; readonly due: number }[];
 }
@@ -137,6 +197,20 @@ export interface NodeStatus {
   readonly refused?: { readonly revision: number; readonly reason: string };
   /** It can not share what it counts for the policy's limits. */
   readonly limitsAloneSince?: Date;
+  /** An operator wants it to take no new sessions. */
+  readonly drain?: { readonly actor: string; readonly reason?: string; readonly since: Date };
+  /** As it last said itself. */
+  readonly figures?: NodeFigures;
+}
+
+/** What a gateway tells of itself every few seconds. */
+export interface NodeFigures {
+  /** It takes no new sessions, and no mail from the queue. */
+  readonly draining: boolean;
+  readonly sessions: number;
+  /** Outbound transactions that wait or run in it. */
+  readonly jobs: number;
+  readonly lastError?: { readonly message: string; readonly at: Date };
 }
 
 export interface PolicyRevision {
@@ -149,6 +223,8 @@ export interface PolicyRevision {
   readonly reason?: string;
   readonly createdAt: Date;
 }
+  /** Where its author keeps it, such as a Git commit. */
+  readonly sourceCommit?: string;
 
 export interface PolicyRelease {
   readonly id: number;
