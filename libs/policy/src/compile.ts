@@ -18,6 +18,7 @@ import { compileListenerPrograms, compileListeners } from './compile/listeners.j
 import { compileLimits, compilePostmasterDomain } from './compile/places.js';
 import { compileRetry, compileRoutes, compileTlsProfiles } from './compile/routes.js';
 import { compileAcl, compileRouting } from './compile/rules.js';
+import { compileSigning } from './compile/signing.js';
 import type { PolicyDocument } from './document.js';
 import { shapeDocument } from './document-faults.js';
 import { Findings } from './findings.js';
@@ -115,6 +116,7 @@ function compileParts(context: CompileContext): CompiledPolicy {
   const copies = compileCopies(context);
   const retryProfiles = compileRetry(context);
   const routes = compileRoutes(context, { retry: retryProfiles, tls: compileTlsProfiles(context) });
+  const signing = compileSigning(context, 'signing');
   const limits = compileLimits(context);
   const limitProfiles = compileLimitProfiles(context);
   const table = limitTable(limitProfiles);
@@ -133,6 +135,7 @@ function compileParts(context: CompileContext): CompiledPolicy {
     routing,
     ...(routingIndex === undefined ? {} : { routingIndex }),
     copies,
+    signing,
     ...(table === undefined ? {} : { limits: table }),
     mixedVerdicts: context.document.settings?.['mixed-verdicts'] ?? 'hold',
     ...(postmasterDomain === undefined ? {} : { postmasterDomain }),
@@ -149,6 +152,7 @@ function compileParts(context: CompileContext): CompiledPolicy {
     limits,
     limitProfiles,
     mixedVerdicts: program.mixedVerdicts,
+    signing: signing.map(({ signature, pointer }) => ({ ...signature, pointer })),
     reviewQueues: compileReviewQueues(context),
     ...contentNeeds(program),
     usedFacts: usedFacts(program),

@@ -10,6 +10,7 @@ import type {
   RetryProfile,
   ReviewQueue,
   RouteDefinition,
+  SigningKeyUse,
 } from './types.js';
 
 /** Each phase needs its own and those of the phases before. */
@@ -34,6 +35,8 @@ export interface CompiledPolicy {
   /** `limits`, in their order. */
   readonly limitProfiles: readonly LimitProfile[];
   readonly mixedVerdicts: MixedVerdicts;
+  /** Keys that mail may be signed with, in the order of the document. */
+  readonly signing: readonly (SigningKeyUse & { readonly pointer: string })[];
   /** `mixed` is always there. */
   readonly reviewQueues: ReadonlyMap<string, ReviewQueue>;
   /** Facts of the content that message rules ask for; absent when there are no message rules, and nothing is to be judged. */

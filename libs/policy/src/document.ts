@@ -20,6 +20,7 @@ import { limitSchema } from './document-limits.js';
 import { listenerSchema } from './document-listeners.js';
 import { retrySchema, routeSchema, tlsRequirement, tlsSchema, type RouteDocument } from './document-routes.js';
 import { copySchema, ruleMetadata, ruleSchema, type CopyDocument, type RuleDocument } from './document-rules.js';
+import { signatureName, signingSchema, type SigningDocument } from './document-signing.js';
 import { duration, name, oneOrMore, size, text, values, waive, whole } from './schema-parts.js';
 
 const within = z.union(
@@ -122,6 +123,7 @@ const verdict = z.enum(['accept', 'reject', 'defer', 'hold', 'discard'], {
   error: '`accept`, `reject`, `defer`, `hold` or `discard`',
 });
 
+const SIGNED_EXPECTED = '`DOMAIN/SELECTOR`, a list of them, or `none`';
 const expectSchema = z.strictObject(
   {
     verdict,
@@ -138,10 +140,11 @@ const expectSchema = z.strictObject(
       })
       .optional(),
     'added-recipient': oneOrMore(text('an address'), 'an address or a list of them').optional(),
+    signed: oneOrMore(signatureName, SIGNED_EXPECTED).optional(),
   },
   {
     error:
-      'what to expect: `verdict` and, if need be, `by`, `route`, `client`, `recipient`, `code`, `tag`, `queue`, `header`, `added-recipient`',
+      'what to expect: `verdict` and, if need be, `by`, `route`, `client`, `recipient`, `code`, `tag`, `queue`, `header`, `added-recipient`, `signed`',
   },
 );
 
@@ -191,6 +194,7 @@ const documentShape = {
   domains: many(domainEntry, 'a list of domains').optional(),
   rewriting: many(rewriting, 'a list of rewriting entries').optional(),
   copies: many(copySchema, 'a list of copies').optional(),
+  signing: many(signingSchema, 'a list of keys').max(100, { error: 'at most 100 keys' }).optional(),
   routing: many(routingRule, 'a list of routing rules').min(1, { error: 'at least one routing rule' }),
   routes: named(routeSchema, 'routes by name'),
   tls: named(tlsSchema, 'TLS profiles by name').optional(),
@@ -234,7 +238,7 @@ export interface TestDocument {
   expect: z.infer<typeof expectSchema>;
 }
 export type ReviewQueueDocument = z.infer<typeof reviewQueue>;
-export type { CopyDocument, RouteDocument, RuleDocument };
+export type { CopyDocument, RouteDocument, RuleDocument, SigningDocument };
 export type InvariantDocument = z.infer<typeof invariant>;
 export type { Conditions, GivenValue };
 

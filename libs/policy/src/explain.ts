@@ -96,6 +96,7 @@ function stageText(stage: string): string {
     routing: 'routing rule',
     redirect: 'redirect by',
     copies: 'copy',
+    signing: 'signature',
     class: 'class of recipients',
   };
   return texts[stage] ?? 'rule';
@@ -124,8 +125,9 @@ function recipientLine(decided: RecipientDecision): string {
   const added = (decided.added ?? []).map(
     ({ address, route: to, by: rule }) => `, also to ${address} by route ${to} (${rule})`,
   );
+  const signed = (decided.signatures ?? []).map(({ domain, selector }) => `, signed as ${domain} (${selector})`);
   const reply = decided.reply === undefined ? '' : `: ${replyText(decided)}`;
-  return `${decided.original}${rewritten}: ${decided.verdict}${queue}${own}, ${by}${route}${added.join('')}${reply}`;
+  return `${decided.original}${rewritten}: ${decided.verdict}${queue}${own}, ${by}${route}${added.join('')}${signed.join('')}${reply}`;
 }
 
 function wholeLine({ mail }: TransactionDecision): string {

@@ -18,6 +18,7 @@ export { formatPolicy, type FormatResult } from './format.js';
 export { judgeConnect, judgeHelo, judgeMail, judgeNotice, judgeRecipient } from './judge.js';
 export { GREYLIST_RETRY_WINDOW_MS, greylistNetwork } from './greylist.js';
 export { ClassKeeper, judgeMessage, settleVerdicts, type MessageJudgement } from './judge-message.js';
+export { judgeRouting, mayRedirectTo, type RoutingQuestion } from './judge-routing.js';
 export { isProxy, mayXclient } from './identify.js';
 export { joinPolicies, type JoinResult, type PolicyFile } from './join.js';
 export { LIMIT_SLOW_MS, LIMIT_STAGES, limitKeys, type LimitStage } from './limits.js';
@@ -68,6 +69,7 @@ export type {
   RouteHost,
   RouteTlsProfile,
   Severity,
+  SigningKeyUse,
   TransactionDecision,
   UnknownFact,
   Verdict,

@@ -46,7 +46,8 @@ function replaced(scope: Scope, decided: RecipientDecision, accepted: Placed): P
   const moved = scope.redirect !== undefined || scope.tags.length > decided.tags.length;
   const before = decided.added ?? [];
   if (!moved && scope.addRecipients.length === 0 && decided.route !== undefined) {
-    return { ...accepted, route: decided.route, added: before };
+    const { route, signatures } = decided;
+    return { ...accepted, route, added: before, ...(signatures === undefined ? {} : { signatures }) };
   }
   const placed = placeAccepted(scope, accepted);
   if (placed.verdict !== 'accept') return placed;
@@ -95,7 +96,15 @@ function instead({ verdict, reply }: RecipientDecision): NonNullable<RecipientDe
 
 /** Without what belongs to its own verdict. */
 function stripped(decision: RecipientDecision): RecipientDecision {
-  const { route: _route, added: _added, headers: _headers, reviewQueue: _queue, reply: _reply, ...rest } = decision;
+  const {
+    route: _route,
+    added: _added,
+    headers: _headers,
+    signatures: _signatures,
+    reviewQueue: _queue,
+    reply: _reply,
+    ...rest
+  } = decision;
   return rest;
 }
 

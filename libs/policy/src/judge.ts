@@ -12,6 +12,7 @@ import { limitOutcome } from './limits.js';
 import { NO_SUCH_RECIPIENT, placeAccepted, routeOutcome, type Placed } from './place.js';
 import type { Rewriting } from './program.js';
 import { Scope } from './scope.js';
+import { withOwnSignatures } from './sign.js';
 import type { Snapshot } from './snapshot.js';
 import { traceStep } from './trace.js';
 import { NO, triOr, UNKNOWN, YES, type Tri } from './tri.js';
@@ -50,7 +51,7 @@ export function judgeRecipient(snapshot: Snapshot, facts: Facts, earlier?: Decis
 }
 
 /**
- * Where mail of our own making goes (a bounce to the sender of failed mail): rewriting and routing, nothing else. The
+ * Where mail of our own making goes (a bounce to the sender of failed mail): rewriting, routing and signing, nothing else. The
  * right to send it is the gateway's own, so no client, rule or relay right is asked for; client facts are absent.
  */
 export function judgeNotice(snapshot: Snapshot, facts: Facts): RecipientDecision {
@@ -65,7 +66,7 @@ export function judgeNoticeIn(scope: Scope): RecipientDecision {
     return recipientDecision(scope, refuse('reject', 'builtin/bad-recipient', REPLIES.badRecipient, 'now'));
   }
   rewrite(scope);
-  return recipientDecision(scope, routeOutcome(scope, ACCEPTED));
+  return recipientDecision(scope, withOwnSignatures(scope, routeOutcome(scope, ACCEPTED)));
 }
 
 function decision(scope: Scope, outcome: Outcome): Decision {

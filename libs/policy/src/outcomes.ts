@@ -1,5 +1,8 @@
 /** Answers that no rule of the document makes. */
+import { unknownIn } from './conditions.js';
 import { UNKNOWN_REPLY, type Outcome } from './decide.js';
+import type { Condition } from './program.js';
+import type { Scope } from './scope.js';
 import type { DecisionReply, Verdict } from './types.js';
 
 export const REPLIES = {
@@ -27,4 +30,14 @@ export function refuse(
 /** The answer where a builtin can not be decided. */
 export function deferBuiltin(by: string, unknown: string, answer: Outcome['answer']): Outcome {
   return { ...refuse('defer', by, UNKNOWN_REPLY, answer), unknown };
+}
+
+/** The answer where a rule about accepted mail can not be decided: it is never passed over. */
+export function unknownRule(
+  scope: Scope,
+  rule: { readonly id: string; readonly when: readonly Condition[]; readonly unless: readonly Condition[] },
+): Outcome {
+  const unknown = unknownIn(scope, [...rule.when, ...rule.unless]);
+  const outcome = refuse('defer', rule.id, UNKNOWN_REPLY, 'now');
+  return unknown === undefined ? outcome : { ...outcome, unknown };
 }

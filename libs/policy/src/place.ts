@@ -2,19 +2,22 @@
  * Where accepted mail goes: redirect, recipient verification, routing, copies and added recipients. Routing never sees
  * content: what it says after the final dot differs from what it said at RCPT TO only by tags and by a redirect.
  */
-import { ruleHolds, unknownIn } from './conditions.js';
+import { ruleHolds } from './conditions.js';
 import { isExpired, UNKNOWN_REPLY, type Outcome } from './decide.js';
-import type { CopyRule, RoutingRule } from './program.js';
+import { unknownRule } from './outcomes.js';
+import type { RoutingRule } from './program.js';
 import { candidates } from './rule-index.js';
 import type { Scope } from './scope.js';
+import { withSignatures } from './sign.js';
 import { traceStep } from './trace.js';
 import { NO, triOf, UNKNOWN, YES } from './tri.js';
-import type { AddedRecipient, DecisionReply } from './types.js';
+import type { AddedRecipient, DecisionReply, SigningKeyUse } from './types.js';
 
 /** An outcome for one recipient with what follows from it. */
 export interface Placed extends Outcome {
   readonly route?: string;
   readonly added?: readonly AddedRecipient[];
+  readonly signatures?: readonly SigningKeyUse[];
 }
 
 export const NO_SUCH_RECIPIENT: DecisionReply = { code: 550, enhanced: '5.1.1', text: 'No such recipient here' };
@@ -30,7 +33,7 @@ export function placeAccepted(scope: Scope, accepted: Outcome): Placed {
   const unverified = verifyRecipient(scope);
   if (unverified !== undefined) return unverified;
   const routed = routeOutcome(scope, accepted);
-  return routed.verdict === 'accept' ? withAdded(scope, routed) : routed;
+  return routed.verdict === 'accept' ? withSignatures(scope, withAdded(scope, routed)) : routed;
 }
 
 function verifyRecipient(scope: Scope): Outcome | undefined {
@@ -61,7 +64,7 @@ export function routeOutcome(scope: Scope, accepted: Outcome): Placed {
       scope.reached?.add(rule.id);
       return { verdict: 'accept', by: accepted.by, answer: 'now', route: rule.route };
     }
-    if (holds === UNKNOWN) return unknownRoute(scope, rule);
+    if (holds === UNKNOWN) return unknownRule(scope, rule);
   }
   traceStep(scope, { stage: 'routing', id: 'builtin/no-route', result: triOf(true), effect: 'defer' });
   return deferred('builtin/no-route', NO_ROUTE);
@@ -78,12 +81,6 @@ function* routingRules(scope: Scope): Generator<RoutingRule> {
     const rule = routing[position];
     if (rule !== undefined) yield rule;
   }
-}
-
-function unknownRoute(scope: Scope, rule: RoutingRule | CopyRule): Outcome {
-  const unknown = unknownIn(scope, [...rule.when, ...rule.unless]);
-  const outcome = deferred(rule.id, UNKNOWN_REPLY);
-  return unknown === undefined ? outcome : { ...outcome, unknown };
 }
 
 /** Added recipients are routed as if they were the recipient. */
@@ -108,7 +105,7 @@ function withAdded(scope: Scope, routed: Placed): Placed {
     const holds = ruleHolds(scope, copy);
     const effect = `copy to route ${copy.route}`;
     traceStep(scope, { stage: 'copies', id: copy.id, result: holds, effect, when: copy.when, unless: copy.unless });
-    if (holds === UNKNOWN) return unknownRoute(scope, copy);
+    if (holds === UNKNOWN) return unknownRule(scope, copy);
     if (holds === YES && typeof before === 'string') {
       scope.reached?.add(copy.id);
       added.push({ address: before, route: copy.route, by: copy.id });

@@ -5,7 +5,16 @@
 import type { LimitTable } from './limit-types.js';
 import type { RuleIndex } from './rule-index.js';
 import type { EntryTable } from './sets/tables.js';
-import type { DecisionReply, Facts, GreylistTerms, HeaderEdit, ListType, MixedVerdicts, Verdict } from './types.js';
+import type {
+  DecisionReply,
+  Facts,
+  GreylistTerms,
+  HeaderEdit,
+  ListType,
+  MixedVerdicts,
+  Verdict,
+  SigningKeyUse,
+} from './types.js';
 import type { AclPhase, FactDefinition } from './vocabulary.js';
 
 /** Anything that can say which of its entries covers a value. */
@@ -99,6 +108,16 @@ export interface CopyRule {
   readonly pointer: string;
 }
 
+/** One entry of `signing`. */
+export interface SigningRule {
+  /** `signing/example.com/s1`. */
+  readonly id: string;
+  readonly signature: SigningKeyUse;
+  readonly when: readonly Condition[];
+  readonly unless: readonly Condition[];
+  readonly pointer: string;
+}
+
 /** Domains and addresses, for grants: whom a client may write to or write as, what is accepted. */
 export interface Grant {
   readonly domains: Members;
@@ -169,6 +188,8 @@ export interface CompiledTest {
     readonly queue?: string;
     readonly headers: readonly (readonly [name: string, value: string])[];
     readonly added: readonly string[];
+    /** `DOMAIN/SELECTOR`, all that sign; empty: nothing does. */
+    readonly signed?: readonly string[];
   };
   readonly pointer: string;
 }
@@ -194,6 +215,8 @@ export interface Program {
   /** Absent where there are few. */
   readonly routingIndex?: RuleIndex;
   readonly copies: readonly CopyRule[];
+  /** In the order of the document. */
+  readonly signing: readonly SigningRule[];
   /** Absent where there are none: then nobody looks. */
   readonly limits?: LimitTable;
   readonly mixedVerdicts: MixedVerdicts;

@@ -1,5 +1,6 @@
 /** The document's own tests. A failed one blocks the publish (V1); a rule that no test reaches is mentioned (V2). */
 import type { CompiledPolicy } from './compiled.js';
+import { signatureName } from './compile/signing.js';
 import { explainSteps } from './explain.js';
 import type { Findings } from './findings.js';
 import { decideTransaction } from './transaction.js';
@@ -58,6 +59,7 @@ function mismatches(test: CompiledTest, decided: Decision, recipient: RecipientD
     ['queue', expect.queue, recipient?.reviewQueue],
     ...expect.headers.map(([name, value]) => [`header ${name}`, value, headerValue(recipient, name)] as const),
     ...expect.added.map((address) => ['added recipient', address, addedTo(recipient, address)] as const),
+    ['signed', namesOf(expect.signed), namesOf(recipient?.signatures?.map(signatureName) ?? [])],
     ...expect.tags.map((tag) => ['tag', tag, decided.tags.includes(tag) ? tag : undefined] as const),
   ];
   return compared.flatMap(([what, expected, actual]) =>
@@ -73,6 +75,12 @@ function headerValue(recipient: RecipientDecision | undefined, name: string): st
 
 function addedTo(recipient: RecipientDecision | undefined, address: string): string | undefined {
   return recipient?.added?.find((added) => added.address.toLowerCase() === address.toLowerCase())?.address;
+}
+
+/** In an order of their own, to be compared. */
+function namesOf(names: readonly string[] | undefined): string | undefined {
+  if (names === undefined) return undefined;
+  return names.length === 0 ? 'none' : [...names].sort().join(', ');
 }
 
 function printed(value: unknown): string {
@@ -115,6 +123,7 @@ export function testPolicy(policy: CompiledPolicy, findings: Findings): void {
     ...Object.values(policy.program.acl).flat(),
     ...policy.program.routing,
     ...policy.program.copies,
+    ...policy.program.signing,
   ]) {
     if (!reached.has(rule.id)) findings.informs('V2', rule.pointer, `no test reaches rule \`${rule.id}\``);
   }

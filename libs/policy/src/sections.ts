@@ -28,7 +28,7 @@ export interface PolicyChange {
   readonly after?: unknown;
 }
 
-const SEQUENCES = ['clients', 'domains', 'rewriting', 'routing', 'copies', 'limits', 'tests', 'invariants'];
+const SEQUENCES = ['clients', 'domains', 'rewriting', 'routing', 'copies', 'signing', 'limits', 'tests', 'invariants'];
 const MAPPINGS = ['listeners', 'lists', 'routes', 'tls', 'retry', 'review-queues'];
 
 export const POLICY_SECTIONS: readonly PolicySection[] = [
@@ -59,11 +59,12 @@ export function sectionEntries(document: unknown, section: PolicySection): reado
   return found.map((value: unknown, index) => ({ name: entryName(value), value, pointer: `${base}/${String(index)}` }));
 }
 
-/** Entries of `domains` have no name: they are called as the list they match. */
+/** Entries of `domains` have no name: they are called as the list they match; those of `signing` as their key in the DNS. */
 export function entryName(value: unknown): string {
   if (!isMapping(value)) return '';
-  const { name, match } = value;
+  const { name, match, domain, selector } = value;
   if (typeof name === 'string') return name;
+  if (typeof domain === 'string' && typeof selector === 'string') return `${domain}/${selector}`;
   if (Array.isArray(match)) return match.map(String).join(',');
   return typeof match === 'string' ? match : '';
 }

@@ -80,10 +80,21 @@ export interface RecipientDecision extends Decision {
   readonly reviewQueue?: string;
   /** Changes to the header of this recipient's mail, one per field name. */
   readonly headers?: readonly HeaderEdit[];
+  /** Keys that sign this recipient's mail, copies of it included. Absent: none. */
+  readonly signatures?: readonly SigningKeyUse[];
   /** Who gets the mail besides: `add-recipient` and `copies`. Only when the mail goes on. */
   readonly added?: readonly AddedRecipient[];
   /** What this recipient's own verdict was, where the answer to all of them made it another (`mixed-verdicts`). */
   readonly instead?: { readonly verdict: Verdict; readonly reply?: DecisionReply };
+}
+
+/** A key, and where its public half stands in the DNS: `<selector>._domainkey.<domain>`. */
+export interface SigningKeyUse {
+  /** Lower-case A-labels. */
+  readonly domain: string;
+  readonly selector: string;
+  /** Name in the secret store. */
+  readonly secret: string;
 }
 
 /** `set` removes what is there and adds one, `add` adds one, `remove` removes all. Names compare without case. */

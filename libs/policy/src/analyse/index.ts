@@ -14,6 +14,7 @@ import { analyseRelay } from './relay.js';
 import { analyseRouteTls } from './route-tls.js';
 import { analyseRoutes } from './routes.js';
 import { analyseRules } from './rules.js';
+import { analyseSigning } from './signing.js';
 import { analyseSpokesmen } from './spokesmen.js';
 
 export function analyse(context: CompileContext, policy: CompiledPolicy, findings: Findings): void {
@@ -23,6 +24,7 @@ export function analyse(context: CompileContext, policy: CompiledPolicy, finding
   analyseRoutes(policy, findings);
   analyseEffects(policy, findings);
   analyseRouteTls(context, policy, findings);
+  analyseSigning(policy, findings);
   if (context.complete) analyseRules(policy, findings); // two rules may differ in what was cut out
   analyseLists(context, policy, findings);
 }

@@ -14,6 +14,7 @@ import { factNamed, type FactDefinition } from '../vocabulary.js';
 import { compileConditions } from './conditions.js';
 import type { CompileContext } from './context.js';
 import { checkUnique, oneOrMany } from './rules.js';
+import { signatureName } from './signing.js';
 import { spellingOf } from './spelling.js';
 
 /** Decisions that no rule of the document makes. */
@@ -50,6 +51,7 @@ function ruleIds(context: CompileContext): ReadonlySet<string> {
   for (const name of context.names.client) ids.add(`clients/${name}`);
   for (const entry of context.document.rewriting ?? []) ids.add(`rewriting/${entry.name}`);
   for (const copy of context.document.copies ?? []) ids.add(`copies/${copy.name}`);
+  for (const entry of context.document.signing ?? []) ids.add(`signing/${signatureName(entry)}`);
   for (const name of context.names.limit) ids.add(`builtin/limit-${name}`);
   return ids;
 }
@@ -95,6 +97,7 @@ function compileExpected(
     tags: oneOrMany(expect.tag),
     headers: Object.entries(expect.header ?? {}),
     added: oneOrMany(expect['added-recipient']),
+    ...compileSigned(context, expect.signed, joinPointer(at, 'signed')),
   };
 }
 
@@ -112,6 +115,23 @@ function checkExpectedNames(
   if (queue !== undefined) context.requireName('review-queue', queue, joinPointer(at, 'queue'));
   if (route !== undefined) context.requireName('route', route, joinPointer(at, 'route'));
   if (client !== undefined && client !== 'none') context.requireName('client', client, joinPointer(at, 'client'));
+}
+
+function compileSigned(
+  context: CompileContext,
+  expected: string | string[] | undefined,
+  pointer: string,
+): { readonly signed?: readonly string[] } {
+  if (expected === undefined) return {};
+  const known = new Set((context.document.signing ?? []).map(signatureName));
+  const names = oneOrMany(expected).filter((name) => name !== 'none');
+  for (const name of names) {
+    if (known.has(name) || !context.complete) continue;
+    const guess = nearest(name, known);
+    const hint = guess === undefined ? '' : `, did you mean \`${guess}\`?`;
+    context.findings.blocks('D4', pointer, `no entry of \`signing\` is \`${name}\`${hint}`, guess);
+  }
+  return { signed: names };
 }
 
 function compileExpectedRecipient(
