@@ -72,6 +72,8 @@ export class RelayHarness {
   /** Where bounces go; undefined when the policy routes nothing to their recipient. */
   bounceRoute: NoticeRouting | undefined;
   directory = '';
+  /** Domains that an operator has suspended. */
+  readonly suspended = new Set<string>();
   /** The secret store. */
   readonly secrets = new Map<string, string>();
   /** Longer ones for specs that play much at a time. */
@@ -140,6 +142,7 @@ export class RelayHarness {
         newId,
         appendEvents: (events) => void this.db.audit.append(events),
         routeNotice: () => this.bounceRoute,
+        isSuspended: (domain) => this.suspended.has(domain),
         isSelf: (host) => host === 'gw.test',
         warn: (message) => void this.warnings.push(message),
       },

@@ -2,14 +2,37 @@
 import { blockInsert } from './audit-chain.js';
 import { AUDIT_COLUMNS, AUDIT_PARAMETERS, auditSelect, auditUnnest } from './audit-rows.js';
 
+/** An operator has suspended the destination of row q. */
+export const IS_SUSPENDED = `exists (select from suspended_destination d where d.domain = address_domain(q.address))`;
+
 /** A row anybody may claim; the partial index queue_due_idx holds these, and the suspects. */
 const FREE = `q.owner is null and q.state = 'queued' and q.takeovers < 2`;
 /** Under way at two crashes in a row: attempted one at a time by each node, so that a third crash blames nobody else. */
 const SUSPECT = `q.takeovers >= 2 and q.state = 'queued'`;
 
+const IN_TIME = `q.next_attempt_at <= now() and q.next_attempt_at >= now() - make_interval(secs => $3)`;
+
 /**
- * $1 most recipients, $2 owner, $3 look-back in seconds, $4 a number of its own. Fair: routes with due rows are found first (one index probe
- * each), then each gives its oldest rows up to an equal share. Isolation: read committed; rows locked by another
+ * $1 routes and $2 their last visited domains, $3 look-back in seconds, $4 most domains of each route. The next domains
+ * with free rows, one index probe each, and whether rows of them are due; a null domain ends a route.
+ */
+export const VISIT_PLACES = `
+  with recursive place (route, domain, visit) as (
+    select r.route, r.after, 0 from unnest($1::text[], $2::text[]) as r (route, after)
+    union all
+    select p.route, (select address_domain(q.address) from queue q
+      where ${FREE} and q.route = p.route and address_domain(q.address) > p.domain
+      order by address_domain(q.address) limit 1), p.visit + 1
+    from place p where p.domain is not null and p.visit < $4
+  )
+  select p.route, p.domain, p.domain is not null and exists (select from queue q
+    where ${FREE} and q.route = p.route and address_domain(q.address) = p.domain and ${IN_TIME}) as due
+  from place p where p.visit > 0 order by p.visit`;
+
+/**
+ * $1 most recipients, $2 owner, $3 look-back in seconds, $4 a number of its own, $5 routes to leave out, $6 routes and $7
+ * how many rows they want at most, $8 to $10 places: route, domain, how many rows (claim-plan.ts). Fair: routes with due
+ * rows are found first (one index probe each), then each, like each place, gives its oldest rows up to an equal share. Isolation: read committed; rows locked by another
  * claim are skipped, so that two claims are disjoint. One result row per message and route; the message's columns
  * are null when its content is gone. Nothing due: no row.
  */
@@ -20,16 +43,24 @@ export const CLAIM = `
     select (select q.route from queue q where ${FREE} and q.route > r.name order by q.route limit 1)
     from route_name r where r.name is not null
   ), due_route as (
-    select r.name from route_name r where r.name is not null and exists (
-      select from queue q where ${FREE} and q.route = r.name
-        and q.next_attempt_at <= now() and q.next_attempt_at >= now() - make_interval(secs => $3))
+    select r.name from route_name r where r.name is not null and r.name <> all($5::text[]) and exists (
+      select from queue q where ${FREE} and q.route = r.name and ${IN_TIME})
+  ), share (rows) as (
+    select greatest(1, ceil($1::float8 / ((select count(*) from due_route) + cardinality($8::text[])))::bigint)
   ), picked as (
-    select p.message_id, p.id from due_route r cross join lateral (
-      select q.message_id, q.id from queue q where ${FREE} and q.route = r.name
-        and q.next_attempt_at <= now() and q.next_attempt_at >= now() - make_interval(secs => $3)
-      order by q.next_attempt_at
-      limit greatest(1, ceil($1::float8 / (select count(*) from due_route)))::bigint
-      for update skip locked) p
+    (select p.message_id, p.id from due_route r
+      left join unnest($6::text[], $7::bigint[]) as l (route, room) on l.route = r.name
+      cross join lateral (
+        select q.message_id, q.id from queue q where ${FREE} and q.route = r.name and ${IN_TIME}
+        order by q.next_attempt_at
+        limit least((select s.rows from share s), l.room) for update skip locked) p
+    union all
+    select p.message_id, p.id from unnest($8::text[], $9::text[], $10::bigint[]) as l (route, domain, room)
+      cross join lateral (
+        select q.message_id, q.id from queue q
+        where ${FREE} and q.route = l.route and address_domain(q.address) = l.domain and ${IN_TIME}
+        order by q.next_attempt_at
+        limit least((select s.rows from share s), l.room) for update skip locked) p)
     limit $1
   ), suspect as (
     select q.message_id, q.id from queue q where ${SUSPECT} and q.owner is null and q.next_attempt_at <= now()
@@ -79,9 +110,12 @@ export const STILL_LEASED = `
   select q.id from queue q join unnest($2::uuid[], $3::uuid[]) as i (message_id, id)
     on q.message_id = i.message_id and q.id = i.id where q.owner = $1`;
 
-/** $1 owner, $2 recipients. Walks the queue: for a stop, not for every day. */
+/** $1 owner; $2, $3 rows. Mail to a suspended destination is parked. */
 export const RELEASE = `
-  update queue q set owner = null, next_attempt_at = now() where q.owner = $1 and q.id = any($2::uuid[])`;
+  update queue q set owner = null, next_attempt_at = now(),
+    state = case when q.state = 'queued' and q.refusal is null and ${IS_SUSPENDED} then 'suspended' else q.state end
+  from unnest($2::uuid[], $3::uuid[]) as i (message_id, id)
+  where q.message_id = i.message_id and q.id = i.id and q.owner = $1`;
 
 /** $1 owner; $2, $3 rows; $4 reason. */
 export const SET_ASIDE = `

@@ -8,7 +8,9 @@
 import { randomInt } from 'node:crypto';
 import type { Pool } from 'pg';
 import type {
+  ClaimWishes,
   HeaderChange,
+  Lease,
   MessageToStore,
   QueuedMessage,
   QueuedRecipient,
@@ -18,18 +20,23 @@ import type {
 import type { AuditEvent } from '#audit';
 import type { AuditChains } from './audit-chain.js';
 import { uuidArray } from './binary-array.js';
+import { ClaimPlan } from './claim-plan.js';
+import type { ClaimSources, VisitedPlace } from './claim-plan.js';
 import { query } from './connections.js';
 import type { LeaseRecovery } from './lease-recovery.js';
 import { newId } from './new-id.js';
 import { OperationalError } from './operational-error.js';
 import { OutcomeRecorder } from './outcome-recorder.js';
-import { CLAIM, RELEASE, SET_ASIDE } from './queue-statements.js';
+import { CLAIM, RELEASE, SET_ASIDE, VISIT_PLACES } from './queue-statements.js';
 
 /** A look back of this length is safe: rows become visible later than their `next_attempt_at` by at most a commit. */
 const LOW_WATER_MARGIN_MS = 15_000;
 const LOW_WATER_RESET_MS = 60_000;
 const MOST_CLAIM = 2 ** 48 - 1;
 const EVER_MS = 10 * 365 * 86_400_000;
+/** Domains of one route that are looked at at once: some milliseconds. */
+const MOST_PLACES = 300;
+const NO_WISHES: ClaimWishes = { byDomain: [], limited: [] };
 
 interface ClaimedRecipient {
   id: string;
@@ -70,6 +77,7 @@ export interface QueueStoreOptions {
 export class PostgresQueueStore implements QueueStore {
   readonly #options: QueueStoreOptions;
   readonly #recorder: OutcomeRecorder;
+  readonly #plan = new ClaimPlan();
   #drainedAtMs: number | undefined;
   #lowWaterResetAtMs = 0;
 
@@ -79,24 +87,51 @@ export class PostgresQueueStore implements QueueStore {
   }
 
   /** One statement. Rows whose message is gone are set aside (state `broken`, event `queue.set-aside`), not returned. */
-  async claim(limit: number): Promise<readonly QueuedMessage[]> {
+  async claim(limit: number, wishes = NO_WISHES): Promise<readonly QueuedMessage[]> {
     const startedAtMs = performance.now();
     await this.#options.recovery.run();
-    const rows = await this.#claimRows(limit, startedAtMs);
-    if (rows.length === 0) this.#drainedAtMs = startedAtMs;
+    const sources = await this.#plan.next(wishes, (routes) => this.#visit(routes));
+    const isWhole = wishes.limited.length === 0 && sources.places.length === 0;
+    const lookBackMs = isWhole ? this.#lookBackMs(startedAtMs) : EVER_MS;
+    const rows = await this.#claimRows(limit, lookBackMs, sources);
+    this.#plan.took(sources, limit, rows.flatMap(placesOf));
+    if (rows.length === 0 && isWhole) this.#drainedAtMs = startedAtMs;
     const broken = rows.filter((row) => row.sender === null || (row.content === null && row.content_file === null));
     if (broken.length > 0) await this.#setAside(broken);
     return rows.filter((row) => !broken.includes(row)).map(queuedMessage);
   }
 
-  async #claimRows(limit: number, startedAtMs: number): Promise<readonly ClaimedRow[]> {
+  async #visit(
+    routes: readonly { readonly route: string; readonly after: string }[],
+  ): Promise<readonly VisitedPlace[]> {
+    const { rows } = await query<VisitedPlace & Record<string, unknown>>(this.#options.pool, {
+      name: 'visit-places',
+      text: VISIT_PLACES,
+      values: [routes.map(({ route }) => route), routes.map(({ after }) => after), EVER_MS / 1000, MOST_PLACES],
+    });
+    return rows;
+  }
+
+  async #claimRows(limit: number, lookBackMs: number, sources: ClaimSources): Promise<readonly ClaimedRow[]> {
+    const { withoutRoutes, limitedRoutes, places } = sources;
     const owner = this.#owner();
     const claim = String(randomInt(MOST_CLAIM));
     try {
       const { rows } = await query<ClaimedRow & Record<string, unknown>>(this.#options.pool, {
         name: 'claim',
         text: CLAIM,
-        values: [limit, owner, this.#lookBackMs(startedAtMs) / 1000, claim],
+        values: [
+          limit,
+          owner,
+          lookBackMs / 1000,
+          claim,
+          withoutRoutes,
+          limitedRoutes.map(({ route }) => route),
+          limitedRoutes.map(({ room }) => Math.min(room, limit)),
+          places.map(({ route }) => route),
+          places.map(({ domain }) => domain),
+          places.map(({ room }) => Math.min(room, limit)),
+        ],
       });
       return rows;
     } catch (error) {
@@ -113,12 +148,16 @@ export class PostgresQueueStore implements QueueStore {
     return this.#recorder.record(outcomes, notices);
   }
 
-  async release(recipientIds: readonly string[]): Promise<void> {
-    if (recipientIds.length === 0) return;
+  async release(leases: readonly Lease[]): Promise<void> {
+    if (leases.length === 0) return;
     await query(this.#options.pool, {
       name: 'release',
       text: RELEASE,
-      values: [this.#owner(), uuidArray(recipientIds)],
+      values: [
+        this.#owner(),
+        uuidArray(leases.map(({ messageId }) => messageId)),
+        uuidArray(leases.map(({ recipientId }) => recipientId)),
+      ],
     });
   }
 
@@ -163,6 +202,13 @@ export class PostgresQueueStore implements QueueStore {
     }
     return nowMs - this.#drainedAtMs + LOW_WATER_MARGIN_MS;
   }
+}
+
+function placesOf({ route, recipients }: ClaimedRow): { route: string; domain: string }[] {
+  return recipients.map(({ address }) => ({
+    route,
+    domain: address.slice(address.lastIndexOf('@') + 1).toLowerCase(),
+  }));
 }
 
 function queuedMessage(row: ClaimedRow): QueuedMessage {

@@ -23,6 +23,8 @@ export class BlackholeDestination implements Destination {
   readonly definition: BlackholeRoute;
   readonly jobs = 0;
   readonly heldBytes = 0;
+  readonly room = Number.POSITIVE_INFINITY;
+  readonly works = true;
   readonly #ports: BlackholePorts;
 
   constructor(key: string, definition: BlackholeRoute, ports: BlackholePorts) {
@@ -39,11 +41,19 @@ export class BlackholeDestination implements Destination {
     this.#ports.jobEnded(job);
   }
 
+  connectionsTo(): number {
+    return 0;
+  }
+
   sweep(): void {
     // Nothing is kept open.
   }
 
   stop(): readonly Job[] {
+    return [];
+  }
+
+  recall(): readonly Job[] {
     return [];
   }
 

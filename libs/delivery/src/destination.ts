@@ -6,11 +6,19 @@ export interface Destination {
   /** Jobs waiting or in flight. */
   readonly jobs: number;
   readonly heldBytes: number;
+  /** How many more jobs it may hold without getting ahead of itself; 0: what is in the queue stays there for now. */
+  readonly room: number;
+  /** Mail gets through to it as fast as it can take it: no rate limit, no host that rests. */
+  readonly works: boolean;
   add(job: Job): void;
+  /** Open connections to this target. */
+  connectionsTo(key: string): number;
   /** Once a second: idle connections are closed, rested hosts probed. */
   sweep(nowMs: number): void;
   /** Stops beginning; hands back every job that was not begun. */
   stop(): readonly Job[];
+  /** Hands back jobs that were not begun and that `wanted` asks for. */
+  recall(wanted: (job: Job) => boolean): readonly Job[];
   /** Cuts what is in flight off; its outcomes are still reported. */
   abort(): void;
 }
@@ -51,6 +59,14 @@ export class JobQueue {
       this.#head = 0;
     }
     return job;
+  }
+
+  takeSome(wanted: (job: Job) => boolean): readonly Job[] {
+    const taken: Job[] = [];
+    const left: Job[] = [];
+    for (const job of this.takeAll()) (wanted(job) ? taken : left).push(job);
+    this.#jobs = left;
+    return taken;
   }
 
   takeAll(): readonly Job[] {

@@ -17,10 +17,12 @@ export interface FileDestinationPorts {
 /** More writers do not help a disk; batches grow instead. */
 const MAX_WRITERS = 4;
 const MAX_BATCH = 64;
+const MAX_WAITING = 1_000;
 
 export class FileDestination implements Destination {
   readonly key: string;
   readonly definition: FileRoute;
+  readonly works = true;
   readonly #ports: FileDestinationPorts;
   readonly #queue = new JobQueue();
   #writers = 0;
@@ -41,6 +43,10 @@ export class FileDestination implements Destination {
     return this.#heldBytes;
   }
 
+  get room(): number {
+    return Math.max(0, MAX_WAITING - this.#queue.length);
+  }
+
   add(job: Job): void {
     this.#jobs += 1;
     this.#heldBytes += job.heldBytes;
@@ -50,12 +56,22 @@ export class FileDestination implements Destination {
     void this.#write();
   }
 
+  connectionsTo(): number {
+    return 0;
+  }
+
   sweep(): void {
     // Nothing is kept open.
   }
 
   stop(): readonly Job[] {
     const jobs = this.#queue.takeAll();
+    for (const job of jobs) this.#forget(job);
+    return jobs;
+  }
+
+  recall(wanted: (job: Job) => boolean): readonly Job[] {
+    const jobs = this.#queue.takeSome(wanted);
     for (const job of jobs) this.#forget(job);
     return jobs;
   }

@@ -5,11 +5,14 @@ export type { NextHops } from './next-hop.js';
 export type * from './ports.js';
 export { RelayWorker } from './relay-worker.js';
 export type { RelayFigures, RelayOptions, RelayPorts } from './relay-worker.js';
+export type { HostReport, RouteReport } from './route-report.js';
 export { nextAttemptAtMs, retryDelayMs } from './retry-schedule.js';
 export type {
   BlackholeRoute,
   FileFormat,
   FileRoute,
+  FlowLimit,
+  FlowLimits,
   RetryProfile,
   RouteAuth,
   RouteDefinition,

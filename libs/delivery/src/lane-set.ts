@@ -26,12 +26,25 @@ export class LaneSet {
     return this.#lanes.size;
   }
 
+  /** Lanes that take more. */
+  get open(): number {
+    let count = 0;
+    for (const lane of this.#lanes) if (!lane.retiring) count += 1;
+    return count;
+  }
+
   add(target: RankedTarget, connection: OutboundConnection, nowMs: number): Lane {
     const lane = new Lane(target, connection, nowMs);
     this.#lanes.add(lane);
     this.#connections.add(connection);
     connection.onClose(() => this.#closed(lane));
     return lane;
+  }
+
+  countTo(key: string): number {
+    let count = 0;
+    for (const lane of this.#lanes) if (lane.target.key === key) count += 1;
+    return count;
   }
 
   to(target: RankedTarget): Lane | undefined {
@@ -48,7 +61,7 @@ export class LaneSet {
   idle(rank: number): Lane | undefined {
     for (const lane of this.#lanes) {
       if (lane.depth > 0) continue;
-      if (lane.target.rank <= rank && lane.usable) return lane;
+      if (lane.target.rank <= rank && lane.hasRoom) return lane;
       this.retire(lane);
     }
     return undefined;
@@ -75,6 +88,15 @@ export class LaneSet {
     if (!this.#lanes.delete(lane)) return;
     lane.connection.quit();
     this.#budget.give();
+  }
+
+  /** Nothing more goes to this host: idle lanes end now, busy ones with what is on them. */
+  retireTo(target: RankedTarget): void {
+    for (const lane of this.#lanes) {
+      if (lane.target.key !== target.key) continue;
+      lane.retiring = true;
+      if (lane.depth === 0) this.retire(lane);
+    }
   }
 
   retireIdle(nowMs: number): void {

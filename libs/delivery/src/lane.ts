@@ -11,6 +11,10 @@ export class Lane {
   readonly #maxDepth: number;
   #depth = 0;
   #idleSinceMs: number;
+  /** Takes nothing more; ends with what is on it. */
+  retiring = false;
+  /** Its failure was counted. */
+  broken = false;
 
   constructor(target: RankedTarget, connection: OutboundConnection, nowMs: number) {
     this.target = target;
@@ -32,7 +36,7 @@ export class Lane {
   }
 
   get hasRoom(): boolean {
-    return this.#depth < this.#maxDepth && this.connection.usable;
+    return !this.retiring && this.#depth < this.#maxDepth && this.connection.usable;
   }
 
   begin(): void {

@@ -2,7 +2,7 @@
  * Gives leases back that were not used. A lease lives as long as its node, so a release that failed is tried again
  * until the queue took it or the worker ends: otherwise those rows would wait for a restart.
  */
-import type { QueueStore } from './ports.js';
+import type { Lease, QueueStore } from './ports.js';
 
 const FIRST_PAUSE_MS = 20;
 const LONGEST_PAUSE_MS = 5_000;
@@ -16,7 +16,7 @@ export interface LeaseReturnerPorts {
 
 export class LeaseReturner {
   readonly #ports: LeaseReturnerPorts;
-  #waiting: string[] = [];
+  #waiting: Lease[] = [];
   #running: Promise<void> | undefined;
   #abandoned = false;
   #cutPause: (() => void) | undefined;
@@ -25,9 +25,9 @@ export class LeaseReturner {
     this.#ports = ports;
   }
 
-  give(recipientIds: readonly string[]): void {
-    if (recipientIds.length === 0) return;
-    this.#waiting.push(...recipientIds);
+  give(leases: readonly Lease[]): void {
+    if (leases.length === 0) return;
+    for (const lease of leases) this.#waiting.push(lease);
     this.#start();
   }
 
@@ -53,14 +53,14 @@ export class LeaseReturner {
   async #run(): Promise<void> {
     let pauseMs = FIRST_PAUSE_MS;
     while (this.#waiting.length > 0 && !this.#abandoned) {
-      const ids = this.#waiting.splice(0);
+      const leases = this.#waiting.splice(0);
       try {
-        await this.#ports.queue.release(ids);
+        await this.#ports.queue.release(leases);
         pauseMs = FIRST_PAUSE_MS;
         this.#ports.released();
       } catch (error) {
-        this.#waiting.unshift(...ids);
-        this.#ports.warn(`leases of ${ids.length} recipients cannot be given back, trying again`, error);
+        this.#waiting = [...leases, ...this.#waiting];
+        this.#ports.warn(`leases of ${leases.length} recipients cannot be given back, trying again`, error);
         await this.#pause(pauseMs);
         pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2);
       }

@@ -69,14 +69,23 @@ function grouped(recipients: readonly QueuedRecipient[], routes: RouteSource): G
   return groups;
 }
 
+/** The destination of one recipient, as `DestinedJob.key`. */
+export function destinationKey(
+  { route, address }: Pick<QueuedRecipient, 'route' | 'address'>,
+  routes: RouteSource,
+): string {
+  return routes.route(route)?.definition.kind === 'mx' ? `${route} ${domainOf(address)}` : route;
+}
+
 function toGroup(recipient: QueuedRecipient, members: QueuedRecipient[], routes: RouteSource): Group {
   const found = routes.route(recipient.route);
   const definition = found?.definition;
   const domain = definition?.kind === 'mx' ? domainOf(recipient.address) : '';
-  const key = domain === '' ? recipient.route : `${recipient.route} ${domain}`;
+  const key = destinationKey(recipient, routes);
   return { key, domain, route: { name: recipient.route, revision: found?.revision ?? 0, definition }, members };
 }
 
-function domainOf(address: string): string {
+/** Lower case. */
+export function domainOf(address: string): string {
   return address.slice(address.lastIndexOf('@') + 1).toLowerCase();
 }

@@ -108,7 +108,10 @@ export interface QueuedMessage extends SenderWishes {
   readonly recipients: readonly QueuedRecipient[];
   /** To be made before it goes out; who reads `content` sees them made already. */
   readonly headerChanges?: readonly HeaderChange[];
-  /** A reply that a review gave: nothing is attempted, the recipients have failed with it. */
+  /**
+   * A reply that a person or a review gave instead of the next hop: nothing is attempted. 5xx: the recipients have failed
+   * with it; 4xx: they are given up now, as if their time were over.
+   */
   readonly refusal?: string;
 }
 
@@ -126,12 +129,26 @@ export type RecipientOutcome =
       readonly event: AuditEvent;
     };
 
+/** A recipient's row under a lease. */
+export interface Lease {
+  readonly recipientId: string;
+  readonly messageId: string;
+}
+
+/** What a worker knows of its destinations when it asks for more. */
+export interface ClaimWishes {
+  /** Routes on which each domain is a destination of its own (`mx`). */
+  readonly byDomain: readonly string[];
+  /** Destinations that want no more than so many recipients; without `domain` the route is one destination. */
+  readonly limited: readonly { readonly route: string; readonly domain?: string; readonly room: number }[];
+}
+
 export interface QueueStore {
   /**
-   * Leases due rows (`for update skip locked`), oldest first, fair between routes, at most `limit` recipients, and
-   * loads their messages. Rows whose message content is gone come back in `broken` and stay leased.
+   * Leases due rows (`for update skip locked`), oldest first, fair between routes and destinations, at most `limit`
+   * recipients, and loads their messages. Rows whose message content is gone come back in `broken` and stay leased.
    */
-  claim(limit: number): Promise<readonly QueuedMessage[]>;
+  claim(limit: number, wishes?: ClaimWishes): Promise<readonly QueuedMessage[]>;
   /**
    * Commits outcomes and, in the same transaction, the notices (bounces) they cause. Only rows still leased to this
    * node change; ids of the others are returned as `lost` (their outcome is discarded, a `delivery.lease-lost` event
@@ -141,9 +158,8 @@ export interface QueueStore {
     outcomes: readonly RecipientOutcome[],
     notices: readonly MessageToStore[],
   ): Promise<{ readonly lost: readonly string[] }>;
-  /** Gives leases back unattempted: due at once for any node. Used on stop. */
-  release(recipientIds: readonly string[]): Promise<void>;
-  /** Makes rows due now for whoever claims first; used by "retry now". */
+  /** Gives leases back unattempted: due at once for any node, or parked where the recipient's destination is suspended. */
+  release(leases: readonly Lease[]): Promise<void>;
 }
 
 export interface Clock {
@@ -258,6 +274,8 @@ export interface RelayEnvironment {
   readonly clock: Clock;
   /** [0, 1). */
   random(): number;
+  /** How many gateways, this one included, work on the queue: they share rate limits. */
+  gateways(): number;
   newId(): string;
   sha256Hex(bytes: Uint8Array): string;
   /** Events that belong to no change of a queue row. */
@@ -265,6 +283,8 @@ export interface RelayEnvironment {
   routeNotice(recipient: string): NoticeRouting | undefined;
   /** The first octets of a content that is not in memory. */
   readHead(content: ContentSource, maxBytes: number): Promise<Uint8Array>;
+  /** Whether an operator has suspended mail to this domain (lower case). */
+  isSuspended(domain: string): boolean;
   /** Is this address one of our own listeners? Loops are cut there. RFC 5321 s5.1. */
   isSelf(host: string, address: string | undefined, port: number): boolean;
   /** Problems of the machinery, not of mail: one line each. */

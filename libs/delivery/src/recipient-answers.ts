@@ -33,6 +33,24 @@ export function isStale(answers: readonly RecipientAnswer[]): boolean {
   });
 }
 
+/**
+ * The answer that shows a host in trouble, or too much of us: the transaction broke, or was put off for reasons of the
+ * host's own. Undefined where it did its work, a refusal included, and where the trouble is ours.
+ */
+export function strainOf(answers: readonly RecipientAnswer[]): AttemptAnswer | undefined {
+  const answer = answers[0]?.answer;
+  return answer !== undefined && answers.every((one) => isStrain(one.answer)) ? answer : undefined;
+}
+
+const STRAINS: ReadonlySet<string | undefined> = new Set(['timeout', 'lost', 'closed', 'protocol']);
+
+function isStrain(answer: AttemptAnswer): boolean {
+  if ('fault' in answer) return STRAINS.has(answer.fault.reason);
+  const { code, enhanced } = answer.reply;
+  // RFC 3463 s3.4, s3.5: 4.3.x is about the mail system, 4.4.5 about congestion.
+  return code === 421 || (code >= 400 && code < 500 && /^4\.(?:3\.|4\.5$)/.test(enhanced ?? ''));
+}
+
 /** Recipients beyond what one transaction may carry: worth another one at once, when this one got through. */
 export function surplusOf(
   results: readonly AttemptResult[],

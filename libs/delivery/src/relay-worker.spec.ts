@@ -79,10 +79,10 @@ class QueueModel {
         }
         return { lost: outcomes.filter((outcome) => !own.includes(outcome)).map(({ recipientId }) => recipientId) };
       },
-      release: async (ids) => {
+      release: async (leases) => {
         await this.#network(node);
-        for (const id of ids) {
-          const row = this.rows.get(id)!;
+        for (const { recipientId } of leases) {
+          const row = this.rows.get(recipientId)!;
           if (row.owner === node) row.owner = undefined;
         }
       },
@@ -195,6 +195,8 @@ class Nodes {
       sha256Hex: () => '',
       appendEvents: () => undefined,
       routeNotice: () => undefined,
+      isSuspended: () => false,
+      gateways: () => 1,
       readHead: () => Promise.resolve(new Uint8Array()),
       isSelf: () => false,
       warn: () => undefined,

@@ -14,13 +14,16 @@ import type { Destination } from './destination.js';
 import { FileDestination } from './file-destination.js';
 import { HostHealth } from './host-health.js';
 import type { Job } from './job.js';
-import { jobsOf } from './message-jobs.js';
+import { destinationKey, domainOf, jobsOf } from './message-jobs.js';
 import type { DestinedJob } from './message-jobs.js';
 import { LeaseReturner } from './lease-returner.js';
 import { OutcomeBatcher } from './outcome-batcher.js';
 import type {
+  ClaimWishes,
   FileStore,
+  Lease,
   QueuedMessage,
+  QueuedRecipient,
   QueueStore,
   RelayEnvironment,
   Resolver,
@@ -31,6 +34,9 @@ import { QueuePoller } from './queue-poller.js';
 import { outcomeOf } from './attempt-outcome.js';
 import type { AttemptAnswer } from './attempt-outcome.js';
 import type { RouteDefinition } from './route.js';
+import { reportRoute } from './route-report.js';
+import type { RouteReport } from './route-report.js';
+import { RouteLimits } from './route-limits.js';
 import { SmtpDestination } from './smtp-destination.js';
 
 export interface RelayOptions {
@@ -77,31 +83,40 @@ export class RelayWorker {
   readonly #reporter: AttemptReporter;
   readonly #poller: QueuePoller;
   readonly #leases: LeaseReturner;
-  readonly #health = new HostHealth();
-  readonly #budget: ConnectionBudget;
+  readonly #health: HostHealth;
+  readonly #routeLimits: RouteLimits;
   readonly #destinations = new Map<string, WorkedDestination>();
   /** Destinations of an older policy that still have something in flight. */
   readonly #outgoing = new Set<WorkedDestination>();
   #returned: Job[] = [];
   #heldBytes = 0;
   #jobs = 0;
+  /** Destinations that wanted less than a whole claim when they were last asked. */
+  readonly #sated = new Set<string>();
   #sweeper: NodeJS.Timeout | undefined;
   #lastCall: NodeJS.Timeout | undefined;
   #stopping = false;
+  #claiming = true;
   #idle: (() => void) | undefined;
 
   constructor(options: RelayOptions, ports: RelayPorts) {
     this.#ports = ports;
     this.#limits = { ...DEFAULTS, ...options };
-    this.#budget = new ConnectionBudget(this.#limits.maxConnections);
+    const { environment } = ports;
+    this.#health = new HostHealth(() => environment.random());
+    const budget = new ConnectionBudget(this.#limits.maxConnections);
+    this.#routeLimits = new RouteLimits(budget, () => environment.gateways());
     const warn = (message: string, error?: unknown): void => ports.environment.warn(message, error);
     this.#batcher = new OutcomeBatcher(ports.queue, warn);
     this.#leases = new LeaseReturner({ queue: ports.queue, released: () => this.#poller.wake(), warn });
     this.#reporter = new AttemptReporter(ports.environment, this.#batcher, options.hostname);
     this.#poller = new QueuePoller({
-      claim: () => ports.queue.claim(this.#limits.claimLimit),
+      claim: () => ports.queue.claim(this.#limits.claimLimit, this.#wishes()),
       take: (message) => this.#take(message),
-      hasRoom: () => this.#heldBytes < this.#limits.maxHeldBytes / 2 && this.#batcher.pending < MAX_PENDING_OUTCOMES,
+      hasRoom: () =>
+        this.#claiming &&
+        this.#heldBytes < this.#limits.maxHeldBytes / 2 &&
+        this.#batcher.pending < MAX_PENDING_OUTCOMES,
       warn,
       intervalMs: this.#limits.pollIntervalMs,
       fullClaim: this.#limits.claimLimit,
@@ -122,10 +137,45 @@ export class RelayWorker {
     };
   }
 
-  /** Would `offer` take a message of this size now? Ask before storing it, to store it leased or not. */
-  hasRoom(sizeBytes: number): boolean {
+  /**
+   * Would `offer` take a message of this size, to these recipients, now? Ask before storing it, to store it leased or not.
+   * Also false where a destination has enough already: what waits for it waits in the queue.
+   */
+  hasRoom(sizeBytes: number, recipients: readonly Pick<QueuedRecipient, 'route' | 'address'>[] = []): boolean {
     const fits = this.#heldBytes + sizeBytes <= this.#limits.maxHeldBytes;
-    return !this.#stopping && fits && this.#batcher.pending < MAX_PENDING_OUTCOMES;
+    if (this.#stopping || !fits || this.#batcher.pending >= MAX_PENDING_OUTCOMES) return false;
+    return recipients.every((recipient) => this.#wants(recipient));
+  }
+
+  #wants(recipient: Pick<QueuedRecipient, 'route' | 'address'>): boolean {
+    const destination = this.#destinations.get(destinationKey(recipient, this.#ports.routes));
+    if (destination === undefined || destination.room > 0) return true;
+    // One that works gets more from memory, while there is plenty of that, than from the queue.
+    return destination.works && destination.heldBytes < this.#limits.maxHeldBytes / 2;
+  }
+
+  /** A destination has worked off enough to want more than it was given. */
+  #jobEnded(key: string, job: Job): void {
+    this.#ended(job);
+    if (!this.#sated.has(key) || (this.#destinations.get(key)?.room ?? 0) < this.#limits.claimLimit) return;
+    this.#sated.delete(key);
+    this.#poller.wake();
+  }
+
+  /** For a claim: which destinations want less than others. */
+  #wishes(): ClaimWishes {
+    const byDomain = new Set<string>();
+    const limited: { route: string; domain?: string; room: number }[] = [];
+    for (const { key, definition, room, heldBytes } of this.#destinations.values()) {
+      const [route = '', domain] = key.split(' ', 2);
+      if (definition.kind === 'mx') byDomain.add(route);
+      const tooMuch = heldBytes > this.#limits.maxHeldBytes / 8;
+      if (tooMuch || room < this.#limits.claimLimit) {
+        this.#sated.add(key);
+        limited.push({ route, ...(domain === undefined ? {} : { domain }), room: tooMuch ? 0 : room });
+      }
+    }
+    return { byDomain: [...byDomain], limited };
   }
 
   /**
@@ -134,7 +184,7 @@ export class RelayWorker {
    */
   offer(message: QueuedMessage): boolean {
     if (!this.hasRoom(message.content.kind === 'inline' ? message.sizeBytes : 0)) {
-      this.#leases.give(message.recipients.map(({ id }) => id));
+      this.#leases.give(leasesOf(message));
       return false;
     }
     this.#take(message);
@@ -146,6 +196,38 @@ export class RelayWorker {
     this.#poller.wake();
   }
 
+  /** False: nothing more is taken from the queue, for a gateway that is being drained; `offer` goes on. */
+  claimFromQueue(claiming: boolean): void {
+    this.#claiming = claiming;
+    if (claiming) this.#poller.wake();
+  }
+
+  /** Gives back what was not begun and is wanted, by message or because its destination is suspended now. */
+  recall(wanted: (job: Pick<Job, 'message' | 'recipients'>) => boolean): void {
+    for (const destination of [...this.#destinations.values(), ...this.#outgoing]) {
+      for (const job of destination.recall(wanted)) this.#return(job);
+    }
+  }
+
+  /** `recall` of everything for a domain that is suspended. */
+  recallSuspended(): void {
+    const { environment } = this.#ports;
+    this.recall(
+      ({ message, recipients }) =>
+        message.refusal === undefined && recipients.some(({ address }) => environment.isSuspended(domainOf(address))),
+    );
+  }
+
+  /** What mail of this route to this domain would meet now; undefined when the live policy has no such route. */
+  async report(routeName: string, domain: string): Promise<RouteReport | undefined> {
+    const found = this.#ports.routes.route(routeName);
+    if (found === undefined) return undefined;
+    const key = found.definition.kind === 'mx' ? `${routeName} ${domain}` : routeName;
+    const { environment, resolver } = this.#ports;
+    const use = { environment, resolver, health: this.#health, destination: this.#destinations.get(key) };
+    return reportRoute({ name: routeName, domain, ...found }, use);
+  }
+
   /** Finishes what is in flight within `graceMs`, gives back everything else, and records every outcome. */
   async stop(graceMs: number): Promise<void> {
     if (this.#stopping) return;
@@ -153,12 +235,12 @@ export class RelayWorker {
     clearInterval(this.#sweeper);
     const deadline = setTimeout(() => this.#abort(), graceMs);
     const claimed = await this.#poller.stop();
-    const ids = claimed.flatMap((message) => message.recipients.map(({ id }) => id));
+    const leases = claimed.flatMap(leasesOf);
     for (const destination of this.#destinations.values()) for (const job of destination.stop()) this.#return(job);
     if (this.#jobs > 0) await new Promise<void>((resolve) => (this.#idle = resolve));
     await this.#reporter.settled();
     await this.#batcher.drain();
-    this.#leases.give([...ids, ...this.#returned.flatMap((job) => job.recipients.map(({ id }) => id))]);
+    this.#leases.give([...leases, ...this.#returned.flatMap(jobLeases)]);
     await this.#leases.drain();
     clearTimeout(deadline);
     clearTimeout(this.#lastCall);
@@ -175,18 +257,30 @@ export class RelayWorker {
   }
 
   #take(message: QueuedMessage): void {
-    for (const destined of jobsOf(message, this.#ports.routes)) {
+    for (const destined of jobsOf(this.#withoutSuspended(message), this.#ports.routes)) {
       this.#jobs += 1;
       this.#heldBytes += destined.job.heldBytes;
       this.#place(destined);
     }
   }
 
+  /** Mail to suspended destinations goes back before it is placed: the queue parks it. */
+  #withoutSuspended(message: QueuedMessage): QueuedMessage {
+    if (message.refusal !== undefined) return message;
+    const { environment } = this.#ports;
+    const isSuspended = ({ address }: QueuedRecipient): boolean => environment.isSuspended(domainOf(address));
+    const suspended = message.recipients.filter(isSuspended);
+    if (suspended.length === 0) return message;
+    this.#leases.give(leasesOf({ ...message, recipients: suspended }));
+    return { ...message, recipients: message.recipients.filter((recipient) => !isSuspended(recipient)) };
+  }
+
   #place(destined: DestinedJob): void {
     const { definition, job, key } = destined;
     const { refusal } = job.message;
     if (refusal !== undefined) {
-      this.#settle(job, { stage: 'policy', reply: refusalReply(refusal) });
+      const reply = refusalReply(refusal);
+      this.#settle(reply.code < 500 ? withoutTimeLeft(job) : job, { stage: 'policy', reply });
       return;
     }
     if (definition === undefined) {
@@ -227,10 +321,14 @@ export class RelayWorker {
     return destination;
   }
 
-  #made({ key, domain }: DestinedJob, definition: RouteDefinition): WorkedDestination {
+  #made({ key, domain, job }: DestinedJob, definition: RouteDefinition): WorkedDestination {
+    const routeName = job.route.name;
     const { environment, files, resolver, transport } = this.#ports;
     const reporter = this.#reporter;
-    const callbacks = { jobEnded: (job: Job) => this.#ended(job), jobReturned: (job: Job) => this.#jobReturned(job) };
+    const callbacks = {
+      jobEnded: (job: Job) => this.#jobEnded(key, job),
+      jobReturned: (job: Job) => this.#jobReturned(job),
+    };
     switch (definition.kind) {
       case 'file':
         return new FileDestination(key, definition, { environment, files, reporter, ...callbacks });
@@ -238,8 +336,9 @@ export class RelayWorker {
         return new BlackholeDestination(key, definition, { environment, reporter, ...callbacks });
       case 'hosts':
       case 'mx': {
-        const shared = { environment, resolver, transport, health: this.#health, budget: this.#budget, reporter };
-        return new SmtpDestination(key, definition, domain, { ...shared, ...callbacks });
+        const shared = { environment, resolver, transport, health: this.#health, reporter };
+        const limits = this.#routeLimits.of(routeName, definition);
+        return new SmtpDestination(key, definition, domain, { ...shared, ...limits, ...callbacks });
       }
     }
   }
@@ -251,7 +350,7 @@ export class RelayWorker {
   /** Not attempted: its leases go back, at once when the worker goes on and with the others when it stops. */
   #return(job: Job): void {
     if (this.#stopping) this.#returned.push(job);
-    else this.#leases.give(job.recipients.map(({ id }) => id));
+    else this.#leases.give(jobLeases(job));
     this.#ended(job);
   }
 
@@ -270,13 +369,28 @@ export class RelayWorker {
       if (this.#destinations.size > MAX_DESTINATIONS && destination.jobs === 0) {
         destination.stop();
         this.#destinations.delete(key);
+        this.#sated.delete(key);
       }
     }
   }
 }
 
-/** `550 5.7.1 Text`, as a review wrote it. */
+function leasesOf({ id, recipients }: Pick<QueuedMessage, 'id' | 'recipients'>): Lease[] {
+  return recipients.map((recipient) => ({ recipientId: recipient.id, messageId: id }));
+}
+
+function jobLeases({ message, recipients }: Job): Lease[] {
+  return leasesOf({ id: message.id, recipients });
+}
+
+/** Whatever its age: what fails for the moment now fails for good. */
+function withoutTimeLeft(job: Job): Job {
+  return { ...job, route: { ...job.route, retry: { ...job.route.retry, giveUpMs: Number.NEGATIVE_INFINITY } } };
+}
+
+/** `550 5.7.1 Text`, as a review or an operator wrote it. */
 function refusalReply(text: string): Reply {
-  const [, code = '550', enhanced = '5.7.1', words = text] = /^(5\d\d) (5\.\d{1,3}\.\d{1,3}) (.*)$/.exec(text) ?? [];
+  const [, code = '550', enhanced = '5.7.1', words = text] =
+    /^([45]\d\d) ([45]\.\d{1,3}\.\d{1,3}) (.*)$/.exec(text) ?? [];
   return { code: Number(code), enhanced, lines: [words] };
 }

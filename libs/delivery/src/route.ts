@@ -30,6 +30,17 @@ interface RouteBase {
   readonly maxConnections: number;
 }
 
+/** At most `max` within any `perMs`; all gateways together. */
+export interface FlowLimit {
+  readonly max: number;
+  readonly perMs: number;
+}
+
+export interface FlowLimits {
+  readonly messages?: FlowLimit;
+  readonly recipients?: FlowLimit;
+}
+
 /** TLS to the hosts of a route. */
 export interface RouteTls {
   /** The floor: `opportunistic` may end in plaintext, the others never do. */
@@ -58,6 +69,10 @@ interface SmtpRouteBase extends RouteBase {
   readonly auth?: RouteAuth;
   /** Permanent replies after which the next host is tried nevertheless. */
   readonly nextHostOn?: readonly number[];
+  /** Of each destination. */
+  readonly flow?: FlowLimits;
+  /** Of all destinations of the route. */
+  readonly together?: FlowLimits & { readonly maxConnections?: number };
 }
 
 export type SmtpRoute =

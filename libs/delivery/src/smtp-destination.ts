@@ -1,13 +1,15 @@
 /**
  * One destination over SMTP: its queue, its kept connections ("lanes"), and which host they lead to.
  *
- * Jobs go to an idle lane, else a new lane is opened up to the limit, else they queue behind the content of a pipelining
- * lane. A host that cannot be reached rests; when all rest, what waits is deferred at once with the last fault instead
- * of being held. A job that a host answered temporarily goes to the next host of the route before it counts as deferred.
+ * Jobs go to an idle lane, else a new lane is opened up to the window, else they queue behind the content of a pipelining
+ * lane. A host that cannot be reached, or breaks what it is given, rests; when all rest, what waits is deferred at once
+ * with the last fault instead of being held. A job that a host answered temporarily goes to the next host of the route
+ * before it counts as deferred. Rate limits hold jobs back and judge none.
  */
 import type { AttemptAnswer } from './attempt-outcome.js';
 import { outcomeOf } from './attempt-outcome.js';
 import type { AttemptPlace, AttemptResult } from './attempt-report.js';
+import { Concurrency } from './concurrency.js';
 import { JobQueue } from './destination.js';
 import type { Destination } from './destination.js';
 import { HopPlan } from './hop-plan.js';
@@ -16,16 +18,20 @@ import type { Job } from './job.js';
 import type { Lane } from './lane.js';
 import { LaneSet } from './lane-set.js';
 import type { RankedTarget } from './next-hop.js';
-import { OpeningLimits } from './opening-limits.js';
 import { outboundMessage } from './outbound-message.js';
-import { isStale, pairAnswers, sameForAll, surplusOf } from './recipient-answers.js';
+import { isStale, pairAnswers, sameForAll, strainOf, surplusOf } from './recipient-answers.js';
 import type { RecipientAnswer } from './recipient-answers.js';
 import type { SmtpRoute } from './route.js';
 import type { SmtpDestinationPorts } from './smtp-destination-ports.js';
+import { Throttle } from './throttle.js';
 
 /** A lane closes after so many messages when other destinations wait for a connection. */
 const SHARE_MESSAGES = 50;
 const MAX_MOVES = 3;
+/** Jobs that wait here; the queue keeps the others, so that one destination's misfortune fills nobody's memory. */
+const MAX_WAITING = 1_000;
+/** Under a rate limit, what may begin within this time is enough to have here. */
+const AHEAD_MS = 30_000;
 
 const GONE = {
   enhanced: '4.4.2',
@@ -41,7 +47,8 @@ export class SmtpDestination implements Destination {
   readonly definition: SmtpRoute;
   readonly #ports: SmtpDestinationPorts;
   readonly #queue = new JobQueue();
-  readonly #openings: OpeningLimits;
+  readonly #concurrency: Concurrency;
+  readonly #throttle: Throttle;
   readonly #plan: HopPlan;
   readonly #choice: HostChoice;
   readonly #lanes: LaneSet;
@@ -56,7 +63,8 @@ export class SmtpDestination implements Destination {
     this.key = key;
     this.definition = definition;
     this.#ports = ports;
-    this.#openings = new OpeningLimits(definition.maxConnections);
+    this.#concurrency = new Concurrency(definition.maxConnections);
+    this.#throttle = new Throttle(ports.flows, environment.clock, () => this.#pump());
     this.#choice = new HostChoice(ports.health, environment);
     this.#lanes = new LaneSet(ports.budget, () => this.#pump());
     this.#plan = new HopPlan({ key, definition, domain }, { environment, resolver, changed: () => this.#pump() });
@@ -70,11 +78,23 @@ export class SmtpDestination implements Destination {
     return this.#heldBytes;
   }
 
+  get room(): number {
+    return Math.max(0, Math.min(MAX_WAITING, this.#throttle.within(AHEAD_MS)) - this.#queue.length);
+  }
+
+  get works(): boolean {
+    return this.#lanes.open > 0 && this.#ports.flows.length === 0;
+  }
+
   add(job: Job): void {
     this.#jobs += 1;
     this.#heldBytes += job.heldBytes;
     this.#queue.push(job);
     this.#pump();
+  }
+
+  connectionsTo(key: string): number {
+    return this.#lanes.countTo(key);
   }
 
   sweep(nowMs: number): void {
@@ -86,7 +106,16 @@ export class SmtpDestination implements Destination {
     this.#stopped = true;
     const jobs = [...this.#queue.takeAll(), ...this.#directed.splice(0).map(({ job }) => job)];
     for (const job of jobs) this.#forget(job);
+    this.#throttle.stop();
     this.#lanes.retireAll();
+    return jobs;
+  }
+
+  recall(wanted: (job: Job) => boolean): readonly Job[] {
+    const directed = new Set(this.#directed.map(({ job }) => job).filter(wanted));
+    this.#directed = this.#directed.filter(({ job }) => !directed.has(job));
+    const jobs = [...this.#queue.takeSome(wanted), ...directed];
+    for (const job of jobs) this.#forget(job);
     return jobs;
   }
 
@@ -108,18 +137,25 @@ export class SmtpDestination implements Destination {
       return;
     }
     this.#pumpDirected();
-    while (this.#queue.length > 0) {
+    while (this.#queue.length > 0 && this.#throttle.ready()) {
       const lane = this.#lanes.idle(this.#choice.bestRank(plan.targets));
       if (lane === undefined) break;
       this.#assign(lane, this.#queue.take());
     }
-    while (this.#queue.length > this.#openings.opening && this.#mayOpen(plan.targets));
-    while (this.#queue.length > this.#openings.opening) {
+    while (this.#mayBeginMore() && this.#mayOpen(plan.targets));
+    while (this.#mayBeginMore() && this.#throttle.ready()) {
       const lane = this.#lanes.roomiest();
       if (lane === undefined) break;
       this.#assign(lane, this.#queue.take());
     }
     this.#failWhenHopeless(plan.targets);
+  }
+
+  /** Beyond what the connections being opened are for. */
+  #mayBeginMore(): boolean {
+    const { opening } = this.#concurrency;
+    if (this.#queue.length <= opening) return false;
+    return opening === 0 ? this.#throttle.ready() : this.#throttle.within(0) > opening;
   }
 
   #mayOpen(targets: readonly RankedTarget[]): boolean {
@@ -130,17 +166,17 @@ export class SmtpDestination implements Destination {
   #openIfAllowed(target: RankedTarget, job?: Job): boolean {
     const proven = this.#lanes.to(target) !== undefined;
     const suspect = this.#ports.health.isSuspect(target.key);
-    if (!this.#openings.allows({ lanes: this.#lanes.size, proven, suspect, nowMs: this.#nowMs() })) return false;
-    if (!this.#ports.budget.take(() => this.#pump())) return false;
+    if (!this.#concurrency.allows({ lanes: this.#lanes.open, proven, suspect })) return false;
+    if (!this.#ports.budget.take(() => this.#pump(), proven)) return false;
     void this.#open(target, job);
     return true;
   }
 
   async #open(target: RankedTarget, job: Job | undefined): Promise<void> {
-    this.#openings.begin();
+    this.#concurrency.begin();
     const startedAtMs = this.#nowMs();
     const result = await this.#ports.transport.connect(target, this.definition);
-    this.#openings.end();
+    this.#concurrency.end();
     if (!result.ok) {
       this.#ports.budget.give();
       const { stage } = result.fault;
@@ -155,7 +191,8 @@ export class SmtpDestination implements Destination {
       this.#openFailed(target, startedAtMs, { stage: 'ehlo', fault: GONE }, job);
       return;
     }
-    this.#ports.health.succeeded(target.key);
+    if (this.#ports.health.isSuspect(target.key)) this.#concurrency.healed();
+    this.#ports.health.connected(target.key);
     const lane = this.#lanes.add(target, result.connection, this.#nowMs());
     if (job !== undefined) this.#assign(lane, job);
     if (this.#stopped) this.#lanes.retire(lane);
@@ -164,7 +201,7 @@ export class SmtpDestination implements Destination {
 
   #openFailed(target: RankedTarget, startedAtMs: number, answer: AttemptAnswer, job: Job | undefined): void {
     const crowded = this.#lanes.to(target) !== undefined;
-    if (crowded) this.#openings.crowded(this.#lanes.size, this.#nowMs());
+    if (crowded) this.#concurrency.crowded(this.#lanes.size, this.#nowMs());
     else this.#ports.health.failed(target.key, this.#nowMs(), answer);
     if (job !== undefined) this.#answered(job, target, { ...placeOf(target), startedAtMs }, sameForAll(job, answer));
     else if (!crowded && !this.#stopped) this.#tellWaiting(target, startedAtMs, answer);
@@ -178,7 +215,7 @@ export class SmtpDestination implements Destination {
    */
   #tellWaiting(target: RankedTarget, startedAtMs: number, answer: AttemptAnswer): void {
     if (this.#choice.allRest(this.#plan.targets)) return;
-    const job = this.#queue.first(this.#openings.opening + 1).find(({ tried }) => !tried.has(target.key));
+    const job = this.#queue.first(this.#concurrency.opening + 1).find(({ tried }) => !tried.has(target.key));
     if (job === undefined) return;
     job.tried.add(target.key);
     const place = { ...placeOf(target), startedAtMs };
@@ -186,7 +223,7 @@ export class SmtpDestination implements Destination {
   }
 
   #failWhenHopeless(targets: readonly RankedTarget[]): void {
-    if (this.#queue.length === 0 || this.#lanes.size > 0 || this.#openings.opening > 0) return;
+    if (this.#queue.length === 0 || this.#lanes.open > 0 || this.#concurrency.opening > 0) return;
     if (!this.#choice.allRest(targets)) return;
     const failures = targets.flatMap((target) => {
       const answer = this.#ports.health.lastAnswer(target.key);
@@ -214,6 +251,7 @@ export class SmtpDestination implements Destination {
     const startedAtMs = this.#nowMs();
     const fresh = lane.connection.completed === 0;
     lane.begin();
+    this.#throttle.spend(job.recipients.length);
     void lane.connection.send(outboundMessage(job)).then(
       (result) => this.#sent(lane, job, { startedAtMs, fresh }, pairAnswers(job, result.recipients)),
       (error: unknown) => this.#ports.environment.warn(`transaction of message ${job.message.id} broke`, error),
@@ -227,10 +265,27 @@ export class SmtpDestination implements Destination {
     answers: readonly RecipientAnswer[],
   ): void {
     lane.end(this.#nowMs());
-    const moves = !begun.fresh || this.#stopped;
-    if (moves && isStale(answers) && job.moves < MAX_MOVES) this.#moveElsewhere(job);
+    const moves = (!begun.fresh || this.#stopped) && isStale(answers) && job.moves < MAX_MOVES;
+    if (!moves) this.#learn(lane, answers);
+    if (moves) this.#moveElsewhere(job);
     else this.#answered(job, lane.target, { ...this.#placeOn(lane), startedAtMs: begun.startedAtMs }, answers);
     this.#afterTransaction(lane);
+  }
+
+  /** More at a time after what went well, less after what did not; a host that breaks everything rests. */
+  #learn(lane: Lane, answers: readonly RecipientAnswer[]): void {
+    const strain = strainOf(answers);
+    const { target } = lane;
+    if (strain === undefined) {
+      this.#ports.health.succeeded(target.key);
+      this.#concurrency.succeeded(this.#nowMs());
+      return;
+    }
+    if (lane.broken) return;
+    // What was behind it on the same connection fell with it.
+    lane.broken = !lane.usable;
+    this.#concurrency.strained();
+    if (this.#ports.health.strained(target.key, this.#nowMs(), strain)) this.#lanes.retireTo(target);
   }
 
   /** The kept connection had ended before this message could be offered: nobody judged it, so it is no attempt. */
@@ -246,7 +301,8 @@ export class SmtpDestination implements Destination {
 
   #afterTransaction(lane: Lane): void {
     const exhausted = this.#ports.budget.contended && lane.connection.completed >= SHARE_MESSAGES;
-    if (lane.depth === 0 && (!lane.usable || exhausted || this.#stopped)) this.#lanes.retire(lane);
+    const needless = exhausted || lane.retiring || this.#lanes.open > this.#concurrency.window;
+    if (lane.depth === 0 && (!lane.usable || needless || this.#stopped)) this.#lanes.retire(lane);
     this.#pump();
   }
 

@@ -1,6 +1,6 @@
 /** The shape of `routes`, and of the profiles they name: `tls` and `retry`. */
 import { z } from 'zod';
-import { duration, flag, name, oneOrMore, text, whole } from './schema-parts.js';
+import { duration, flag, name, oneOrMore, secret, text, whole } from './schema-parts.js';
 
 const host = z.strictObject(
   {
@@ -21,10 +21,6 @@ const file = z.strictObject(
   { error: '`{ format: maildir, directory: NAME }`' },
 );
 
-const SECRET_EXPECTED = '`secret/NAME`; passwords never stand in a policy';
-const secret = z
-  .string({ error: SECRET_EXPECTED })
-  .regex(/^secret\/[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$/, { error: SECRET_EXPECTED });
 const AUTH_EXPECTED = '`secret/NAME`, or `{ username, password: secret/NAME, unverified-tls }`';
 const auth = z.union(
   [
@@ -45,6 +41,19 @@ const SOURCE_EXPECTED = 'an IP address of this machine, or one for each family';
 const REQUIRE_EXPECTED = '`none`, `opportunistic`, `encrypted` or `verified`';
 export const tlsRequirement = z.enum(['none', 'opportunistic', 'encrypted', 'verified'], { error: REQUIRE_EXPECTED });
 
+const FLOW_EXPECTED = '`{ max: NUMBER, per: DURATION }`';
+const flow = z.strictObject(
+  { max: whole(1, 1_000_000_000, 'a number from 1 to 1000000000'), per: duration },
+  { error: FLOW_EXPECTED },
+);
+const connections = whole(1, 10_000, 'a number from 1 to 10000');
+const flows = { connections: connections.optional(), messages: flow.optional(), recipients: flow.optional() };
+const LIMITS_EXPECTED = '`connections: NUMBER`, `messages` and `recipients` as `{ max: NUMBER, per: DURATION }`';
+const limits = z.strictObject(
+  { ...flows, together: z.strictObject(flows, { error: LIMITS_EXPECTED }).optional() },
+  { error: `${LIMITS_EXPECTED}, and \`together\` with the same keys` },
+);
+
 export const routeSchema = z.strictObject(
   {
     description: text('a text').optional(),
@@ -61,12 +70,7 @@ export const routeSchema = z.strictObject(
       .min(1, { error: 'at least one reply code' })
       .optional(),
     retry: name.optional(),
-    limits: z
-      .strictObject(
-        { connections: whole(1, 10_000, 'a number from 1 to 10000').optional() },
-        { error: '`{ connections: NUMBER }`' },
-      )
-      .optional(),
+    limits: limits.optional(),
   },
   { error: 'a route: one of `hosts`, `mx`, `file` and `blackhole`' },
 );

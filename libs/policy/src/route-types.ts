@@ -43,10 +43,28 @@ export interface RouteAuth {
   readonly unverifiedTls: boolean;
 }
 
+/** At most `max` within any `perMs`, of all gateways together. */
+export interface RouteRate {
+  readonly max: number;
+  readonly perMs: number;
+}
+
+export interface RouteRates {
+  readonly messages?: RouteRate;
+  readonly recipients?: RouteRate;
+}
+
+export interface RouteLimits extends RouteRates {
+  /** To each destination, of each gateway. */
+  readonly connections: number;
+  /** Of all destinations of an `mx` route. */
+  readonly together?: RouteRates & { readonly connections?: number };
+}
+
 interface RouteBase {
   readonly name: string;
   readonly retry: RetryProfile;
-  readonly limits: { readonly connections: number };
+  readonly limits: RouteLimits;
 }
 
 interface SmtpRouteBase extends RouteBase {

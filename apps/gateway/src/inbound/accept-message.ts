@@ -20,7 +20,7 @@ export interface MessageStore {
 
 export interface FirstAttempt {
   /** Whether a message of this size would be taken now: decides whether its rows are stored leased to this node. */
-  hasRoom(sizeBytes: number): boolean;
+  hasRoom(sizeBytes: number, recipients: AcceptRequest['recipients']): boolean;
   /** Takes the message for an attempt from memory. When it has no room after all, it gives the leases back itself. */
   offer(message: QueuedMessage): boolean;
   /** A hint that rows are due. */
@@ -53,7 +53,7 @@ export class AcceptMessage {
   /** Undefined after COMMIT; otherwise the reply that refuses the message for now. */
   async accept(request: AcceptRequest): Promise<Reply | undefined> {
     const { trace } = request;
-    const leased = this.firstAttempt.hasRoom(request.sizeBytes) && !needsItsFile(request);
+    const leased = this.firstAttempt.hasRoom(request.sizeBytes, request.recipients) && !needsItsFile(request);
     try {
       await this.store.accept({ ...request, leased });
     } catch (error) {

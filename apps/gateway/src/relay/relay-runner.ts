@@ -7,6 +7,7 @@ import type {
   RelayEnvironment,
   RelayFigures,
   RelayOptions,
+  RouteReport,
   RouteSource,
   Transport,
 } from '#delivery';
@@ -28,23 +29,30 @@ export interface RelayRunnerOptions extends RelayOptions {
 
 export interface RelayRunnerPorts extends Pick<
   RelayEnvironment,
-  'newId' | 'appendEvents' | 'routeNotice' | 'isSelf' | 'warn'
+  'newId' | 'appendEvents' | 'routeNotice' | 'isSelf' | 'isSuspended' | 'warn'
 > {
   readonly queue: QueueStore;
   /** Definitions must stay the same objects while they are equal: a new object is taken for a changed route. */
   readonly routes: RouteSource;
   readonly secrets: SecretSource;
+  /** Gateways alive, this one included. Rejects while nobody can tell: the last number stays. */
+  readonly countGateways?: () => Promise<number>;
 }
 
+const COUNT_GATEWAYS_MS = 10_000;
 /** For next hops to answer QUIT; nothing hangs on it. */
 const QUIT_GRACE_MS = 1_000;
 
 export class RelayRunner {
+  readonly #countGateways: (() => Promise<number>) | undefined;
+  #gateways = 1;
+  #counter: NodeJS.Timeout | undefined;
   readonly #transport: SmtpTransport;
   readonly #worker: RelayWorker;
 
   constructor(options: RelayRunnerOptions, ports: RelayRunnerPorts) {
     const { timeouts, dns, certificateDir, ...relay } = options;
+    this.#countGateways = ports.countGateways;
     this.#transport = new SmtpTransport(
       { heloName: options.hostname, ...(timeouts === undefined ? {} : { timeouts }) },
       { contexts: new TlsContexts(certificateDir), credentials: new Credentials(ports.secrets) },
@@ -55,7 +63,7 @@ export class RelayRunner {
       resolver: new DnsResolver(dns),
       transport: telling(this.#transport, ports.warn),
       files: new MailFiles(options.hostname),
-      environment: environmentOf(ports),
+      environment: { ...environmentOf(ports), gateways: () => this.#gateways },
     });
   }
 
@@ -65,11 +73,22 @@ export class RelayRunner {
 
   start(): void {
     this.#worker.start();
+    void this.#count();
+    this.#counter = setInterval(() => void this.#count(), COUNT_GATEWAYS_MS);
+  }
+
+  /** Rate limits are shared out among the gateways that are alive. */
+  async #count(): Promise<void> {
+    try {
+      this.#gateways = Math.max(1, (await this.#countGateways?.()) ?? 1);
+    } catch {
+      // The database is away: what it said last is the best there is.
+    }
   }
 
   /** Would a message of this size be taken from memory now? Decides whether it is stored leased. */
-  hasRoom(sizeBytes: number): boolean {
-    return this.#worker.hasRoom(sizeBytes);
+  hasRoom(sizeBytes: number, recipients?: Parameters<RelayWorker['hasRoom']>[1]): boolean {
+    return this.#worker.hasRoom(sizeBytes, recipients);
   }
 
   /** False: the worker gives the leases back, a poller finds the message. */
@@ -81,7 +100,27 @@ export class RelayRunner {
     this.#worker.wake();
   }
 
+  /** False: it takes nothing more from the queue. */
+  claimFromQueue(claiming: boolean): void {
+    this.#worker.claimFromQueue(claiming);
+  }
+
+  /** Gives back what was not begun of these messages, so that somebody may change it. */
+  recall(messageIds: ReadonlySet<string>): void {
+    this.#worker.recall(({ message }) => messageIds.has(message.id));
+  }
+
+  /** Gives back what was not begun to destinations that are suspended now. */
+  recallSuspended(): void {
+    this.#worker.recallSuspended();
+  }
+
+  report(route: string, domain: string): Promise<RouteReport | undefined> {
+    return this.#worker.report(route, domain);
+  }
+
   async stop(graceMs: number): Promise<void> {
+    clearInterval(this.#counter);
     await this.#worker.stop(graceMs);
     await this.#transport.close(QUIT_GRACE_MS);
   }
@@ -103,7 +142,7 @@ function telling(transport: Transport, warn: RelayEnvironment['warn']): Transpor
   };
 }
 
-function environmentOf(ports: RelayRunnerPorts): RelayEnvironment {
+function environmentOf(ports: RelayRunnerPorts): Omit<RelayEnvironment, 'gateways'> {
   return {
     clock: { nowMs: () => Date.now() },
     random: () => Math.random(),
@@ -113,6 +152,7 @@ function environmentOf(ports: RelayRunnerPorts): RelayEnvironment {
     appendEvents: (events) => ports.appendEvents(events),
     routeNotice: (recipient) => ports.routeNotice(recipient),
     isSelf: (host, address, port) => ports.isSelf(host, address, port),
+    isSuspended: (domain) => ports.isSuspended(domain),
     warn: (message, error) => ports.warn(message, error),
   };
 }

@@ -33,7 +33,7 @@ function relayRetry({ firstMs, factor, longestMs, giveUpMs, delayNoticeMs }: Pol
 
 function relaySession(
   route: PolicySmtpRoute,
-): Pick<SmtpRoute, 'protocol' | 'nextHostOn' | 'localAddresses' | 'tls' | 'auth'> {
+): Pick<SmtpRoute, 'protocol' | 'nextHostOn' | 'localAddresses' | 'tls' | 'auth' | 'flow' | 'together'> {
   const { nextHostOn, source, protocol } = route;
   const tls = route.tls === undefined ? undefined : relayTls(route.tls);
   return {
@@ -42,6 +42,17 @@ function relaySession(
     ...(source === undefined ? {} : { localAddresses: source }),
     ...(tls === undefined ? {} : { tls }),
     ...(route.auth === undefined ? {} : { auth: relayAuth(route.auth) }),
+    ...relayFlow(route.limits),
+  };
+}
+
+function relayFlow({ messages, recipients, together }: PolicyRoute['limits']): Pick<SmtpRoute, 'flow' | 'together'> {
+  const flow = { ...(messages === undefined ? {} : { messages }), ...(recipients === undefined ? {} : { recipients }) };
+  const { connections, ...rates } = together ?? {};
+  const shared = { ...rates, ...(connections === undefined ? {} : { maxConnections: connections }) };
+  return {
+    ...(Object.keys(flow).length === 0 ? {} : { flow }),
+    ...(together === undefined ? {} : { together: shared }),
   };
 }
 

@@ -24,8 +24,8 @@ export interface Spool {
 
 export function spooledQueue(queue: QueueStore, spool: Spool): QueueStore {
   return {
-    claim: async (limit) => {
-      const claimed = await queue.claim(limit);
+    claim: async (limit, wishes) => {
+      const claimed = await queue.claim(limit, wishes);
       if (!claimed.some(needsWork))
         return claimed.map((message) => ({ ...message, content: spool.readable(message.content) }));
       return Promise.all(claimed.map((message) => preparedOrUnreadable(message, spool)));
@@ -35,7 +35,7 @@ export function spooledQueue(queue: QueueStore, spool: Spool): QueueStore {
       spool.finished(outcomes.flatMap((outcome) => (outcome.kind === 'done' ? [outcome.messageId] : [])));
       return result;
     },
-    release: (recipientIds) => queue.release(recipientIds),
+    release: (leases) => queue.release(leases),
   };
 }
 

@@ -2,6 +2,7 @@
 import type { RouteDocument } from '../document.js';
 import { joinPointer } from '../findings.js';
 import type { RetryProfile, RouteAuth, RouteDefinition, RouteHost, RouteTlsProfile } from '../route-types.js';
+import { compileRouteLimits } from './route-limits.js';
 import { parseDomain } from '../values/domains.js';
 import { parseIp, printIp } from '../values/networks.js';
 import { parseDurationMs } from '../values/units.js';
@@ -55,7 +56,6 @@ export function compileTlsProfiles(context: CompileContext): ReadonlyMap<string,
   );
 }
 
-const DEFAULT_CONNECTIONS = 20;
 const KINDS = ['hosts', 'mx', 'file', 'blackhole'] as const;
 /** Keys that only say something about a session with a host. */
 const SESSION_KEYS = ['next-host-on', 'protocol', 'tls', 'auth', 'source'] as const;
@@ -80,7 +80,7 @@ export function compileRoutes(context: CompileContext, profiles: Profiles): Read
     const base = {
       name,
       retry: profiles.retry.get(profile) ?? DEFAULT_RETRY,
-      limits: { connections: route.limits?.connections ?? DEFAULT_CONNECTIONS },
+      limits: compileRouteLimits(context, route, pointer),
     };
     routes.set(name, compileKind(context, { base, route, pointer, profiles }));
   }
