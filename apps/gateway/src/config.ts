@@ -50,6 +50,8 @@ const ENVIRONMENT = z.object({
   /** One folder per certificate. */
   GATEWAY_CERTIFICATE_DIR: z.string().refine(isAbsolute, 'expected an absolute path').optional(),
   GATEWAY_STOP_GRACE_MS: integer(0, 600_000).default(10_000),
+  /** Processes that share the listeners. */
+  GATEWAY_WORKERS: integer(1, 64).default(1),
   /** Name servers for MX look-ups, separated by commas; empty means those of the system. */
   GATEWAY_DNS_SERVERS: z
     .string()
@@ -67,10 +69,12 @@ export interface GatewayConfig {
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
   readonly inlineContentBytes: number;
   readonly bodyStore: 'spool' | 'database';
+  /** This process's share. */
   readonly memoryBytes: number;
   readonly certificateDir: string;
   readonly stopGraceMs: number;
   readonly dnsServers: readonly string[];
+  readonly workers: number;
 }
 
 export type ConfigResult =
@@ -99,10 +103,11 @@ export function readGatewayConfig(environment: Readonly<Record<string, string | 
       logLevel: values.GATEWAY_LOG_LEVEL,
       inlineContentBytes: values.GATEWAY_INLINE_CONTENT_BYTES,
       bodyStore: values.GATEWAY_BODY_STORE,
-      memoryBytes: values.GATEWAY_MEMORY_BYTES,
+      memoryBytes: Math.floor(values.GATEWAY_MEMORY_BYTES / values.GATEWAY_WORKERS),
       certificateDir: values.GATEWAY_CERTIFICATE_DIR ?? join(values.POSTERN_DATA_DIR, 'certificates'),
       stopGraceMs: values.GATEWAY_STOP_GRACE_MS,
       dnsServers: values.GATEWAY_DNS_SERVERS,
+      workers: values.GATEWAY_WORKERS,
     }),
   };
 }
@@ -129,6 +134,10 @@ const MEANINGS: Readonly<Record<keyof typeof ENVIRONMENT.shape, readonly [fallba
     'one folder per certificate, with `certificate.pem` and `key.pem`',
   ],
   GATEWAY_STOP_GRACE_MS: ['`10000`', 'time for transactions and attempts in progress to end when the gateway stops'],
+  GATEWAY_WORKERS: [
+    '`1`',
+    'processes that share the listeners, each a gateway of its own; see docs/operations.md before you raise it',
+  ],
   GATEWAY_DNS_SERVERS: ['those of the system', 'name servers for all look-ups, separated by commas'],
 };
 

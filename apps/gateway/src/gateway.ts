@@ -7,8 +7,9 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
-import { newId, type Database } from '#database';
+import { newId, type Database, type JoinedNode } from '#database';
 import type { PolicyLimits } from '#policy';
+import { DEFAULT_LIMITS } from '#smtp-core';
 import type { SmtpServer } from '#smtp-net';
 import { Checkpointer } from './audit/checkpointer.js';
 import { loadSigningKey } from './audit/signing-key.js';
@@ -22,6 +23,9 @@ import type { TurnedAwayTally } from './inbound/turned-away.js';
 import { LimitExchange } from './limits/limit-exchange.js';
 import type { LimitCounts } from './limits/limit-counts.js';
 import type { Logger } from './log.js';
+import type { Drain } from './operations/drain.js';
+import type { LastError } from './operations/last-error.js';
+import type { OperatorWishes } from './operations/operator-wishes.js';
 import type { PolicyReloader } from './policy/policy-reloader.js';
 import type { RelayRunner } from './relay/relay-runner.js';
 import type { ReviewRunner } from './reviews/review-runner.js';
@@ -47,6 +51,9 @@ export interface GatewayParts {
   readonly certificates: CertificateStore;
   readonly turnedAway: TurnedAwayTally;
   readonly limitCounts: LimitCounts;
+  readonly wishes: OperatorWishes;
+  readonly drain: Drain;
+  readonly lastError: LastError;
 }
 
 export class Gateway implements OnApplicationBootstrap, OnApplicationShutdown {
@@ -65,6 +72,7 @@ export class Gateway implements OnApplicationBootstrap, OnApplicationShutdown {
     node.onNameLost((error) => {
       failForGood(error.message);
     });
+    await this.#startWishes(node);
     await this.#startCheckpoints();
     this.#record('gateway.started', { node: config.nodeName, version: VERSION });
     const limits = new LimitExchange({
@@ -79,6 +87,7 @@ export class Gateway implements OnApplicationBootstrap, OnApplicationShutdown {
     this.#limits = limits;
     reloader.onSwap((loaded) => {
       limits.needed(loaded.policy.limitProfiles.length > 0);
+      database.keepAudit(loaded.policy.auditDays);
       node.reportPolicy(loaded.revision, loaded.digest);
       this.#applyLimits(loaded.policy.limits);
       if (this.#ready) this.#tellReady();
@@ -111,6 +120,7 @@ export class Gateway implements OnApplicationBootstrap, OnApplicationShutdown {
     log.info('stopping: no new mail, finishing what is in flight');
     this.#unsubscribe?.();
     sweeper.stop();
+    await this.parts.wishes.stop();
     await reviews.stop();
     await reloader.stop();
     const sessionsGraceMs = Math.floor(config.stopGraceMs * SESSION_SHARE);
@@ -126,6 +136,21 @@ export class Gateway implements OnApplicationBootstrap, OnApplicationShutdown {
     await database.close();
   }
 
+  /** Before any mail flows: what operators have suspended is not attempted, and a drain outlives a restart. */
+  async #startWishes(node: JoinedNode): Promise<void> {
+    const { drain, lastError, relay, server, wishes } = this.parts;
+    node.reportFigures(() => ({
+      draining: drain.active,
+      sessions: server.connections,
+      jobs: relay.figures.jobs,
+      ...(lastError.last !== undefined && { lastError: lastError.last }),
+    }));
+    wishes.onDrainChanged(() => {
+      node.tellFigures();
+    });
+    await wishes.start();
+  }
+
   async #startCheckpoints(): Promise<void> {
     const { config, database, log } = this.parts;
     this.#checkpointer = new Checkpointer({
@@ -139,8 +164,16 @@ export class Gateway implements OnApplicationBootstrap, OnApplicationShutdown {
     await this.#checkpointer.start();
   }
 
+  /** Connections are handed to the workers in turn: each allows its share. */
   #applyLimits({ maxMessageSizeBytes, ...limits }: PolicyLimits): void {
-    this.parts.server.setLimits({ maxMessageBytes: maxMessageSizeBytes, ...limits });
+    const share = (whole: number): number => Math.ceil(whole / this.parts.config.workers);
+    this.parts.server.setLimits({
+      maxMessageBytes: maxMessageSizeBytes,
+      ...limits,
+      maxConnections: share(limits.maxConnections),
+      maxConnectionsPerAddress: share(limits.maxConnectionsPerAddress),
+      maxConnectionsPerNetwork: share(DEFAULT_LIMITS.maxConnectionsPerNetwork),
+    });
   }
 
   #tellReady(): void {

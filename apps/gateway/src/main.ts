@@ -7,6 +7,8 @@ import { failForGood } from './fatal.js';
 import { GatewayModule } from './gateway.module.js';
 import { ListenFailure } from './inbound/listeners.js';
 import { createLogger, type Logger } from './log.js';
+import { LastError } from './operations/last-error.js';
+import { isWorker, Workers } from './workers.js';
 
 async function main(): Promise<void> {
   const result = readGatewayConfig(process.env);
@@ -14,21 +16,36 @@ async function main(): Promise<void> {
     failForGood(`wrong settings: ${result.faults.join('; ')}`);
     return;
   }
-  const log = createLogger(result.config.logLevel, result.config.nodeName);
+  const lastError = new LastError();
+  const log = createLogger(result.config.logLevel, result.config.nodeName, (message) => {
+    lastError.note(message);
+  });
   process.on('uncaughtException', (error) => {
     log.fatal({ err: error }, 'a bug outside of any session; the supervisor starts this process again');
     process.exit(1);
   });
+  if (!isWorker() && result.config.workers > 1) {
+    runWorkers(result.config, log);
+    return;
+  }
   try {
-    await run(result.config, log);
+    await run(result.config, log, lastError);
   } catch (error) {
     if (error instanceof ListenFailure || isHopeless(error)) failForGood(error.message);
     else throw error;
   }
 }
 
-async function run(config: GatewayConfig, log: Logger): Promise<void> {
-  const app = await NestFactory.createApplicationContext(GatewayModule.with(config, log), {
+function runWorkers(config: GatewayConfig, log: Logger): void {
+  const workers = new Workers(config, log);
+  onStop((why) => {
+    workers.stop(why);
+  });
+  workers.start();
+}
+
+async function run(config: GatewayConfig, log: Logger, lastError: LastError): Promise<void> {
+  const app = await NestFactory.createApplicationContext(GatewayModule.with(config, log, lastError), {
     logger: false,
     abortOnError: false,
   });
@@ -45,6 +62,10 @@ async function run(config: GatewayConfig, log: Logger): Promise<void> {
       },
     );
   };
+  onStop(stop);
+}
+
+function onStop(stop: (why: string) => void): void {
   process.on('SIGTERM', () => stop('SIGTERM'));
   process.on('SIGINT', () => stop('SIGINT'));
   // The supervisor is gone: without it nobody would stop this process, or its database.
