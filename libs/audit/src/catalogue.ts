@@ -226,9 +226,48 @@ const EVENTS: Catalogue = {
       revision: 'number',
       previous: 'revision that was live before',
       digest: 'of the document',
+      confirmBy: 'it is in force no longer then, unless somebody confirms it',
       actor: 'who',
       reason: 'why',
     },
+  },
+  'policy.release-ended': {
+    meaning: 'A release that had to be confirmed was confirmed, was aborted, or has lapsed.',
+    fields: {
+      release: 'its number',
+      revision: 'that it made live',
+      outcome: '`confirmed`, `aborted` or `lapsed`',
+      live: 'revision in force from then on',
+      actor: 'who; `system` where nobody confirmed it in time',
+      reason: 'why',
+    },
+  },
+  'policy.drafted': {
+    meaning: 'Somebody worked on a draft of the policy. Mail is not concerned.',
+    fields: {
+      draft: 'which',
+      operation: '`create`, `change` or `remove`',
+      base: 'newest revision when it was begun',
+      digest: 'of the document',
+      actor: 'who',
+      reason: 'why',
+    },
+  },
+  'policy.committed': {
+    meaning: 'A draft became a revision. It is not live yet.',
+    fields: {
+      revision: 'number',
+      digest: 'of the document',
+      draft: 'that it was',
+      author: 'who began the draft',
+      actor: 'who committed it',
+      reason: 'why',
+      sourceCommit: 'where its author keeps it',
+    },
+  },
+  'policy.approved': {
+    meaning: 'Somebody approved a document.',
+    fields: { digest: 'of the document', actor: 'who', reason: 'why' },
   },
   'policy.loaded': {
     meaning: 'A gateway judges by this revision from now on.',
@@ -279,45 +318,6 @@ const EVENTS: Catalogue = {
       reason: 'why',
     },
   },
-  'queue.set-aside': {
-    meaning: 'A recipient cannot be attempted and waits for an operator.',
-    fields: { reason: 'why', route: 'its route' },
-  },
-  'queue.taken-over': {
-    meaning: 'Mail under way at a gateway that died was given back to the queue.',
-    fields: {
-      node: 'gateway that died',
-      owner: 'its incarnation',
-      recipients: 'how many',
-      by: 'gateway that found it',
-    },
-  },
-  'audit.retention': {
-    meaning: 'Days older than retention keeps were dropped.',
-    fields: { dropped: 'tables that held them' },
-  },
-  'audit.gap': {
-    meaning: 'Events were lost while the database was away and the buffer was full.',
-    fields: { lost: 'how many', firstAtMs: 'first loss', lastAtMs: 'last loss', reason: 'why' },
-  },
-  'gateway.started': { meaning: 'A gateway started.', fields: { node: 'gateway', version: 'of the program' } },
-  'gateway.stopped': { meaning: 'A gateway stopped in order.', fields: { node: 'gateway', reason: 'why' } },
-};
-
-/** The reference as Markdown: every kind of event with its fields. */
-export function renderAuditEvents(): string {
-  const parts = Object.entries(EVENTS).map(([kind, { meaning, fields }]) => {
-    const rows = Object.entries(fields).map(([name, text]) => `| \`${name}\` | ${text} |`);
-    return [`### \`${kind}\``, '', meaning, '', '| Field of `data` | |', '|---|---|', ...rows, ''].join('\n');
-  });
-  return [HEAD, ...parts].join('\n');
-}
-
-const HEAD = `# Audit events
-
-Generated from \`libs/audit/src/catalogue.ts\`; do not edit. Every event has \`id\` (UUIDv7: its time is the event's time)
-and \`kind\`; where they apply also \`sessionId\`, \`transactionId\`, \`recipient\`, \`recipientId\`, \`sender\` (empty: the null
-sender) and \`clientAddress\`. Events are appended and never changed; states such as "delivered" are views over them.
   'queue.retried': { meaning: 'An operator made a recipient due now.', fields: QUEUE_CHANGE },
   'queue.held': { meaning: 'An operator holds a recipient’s mail back.', fields: QUEUE_CHANGE },
   'queue.released': { meaning: 'An operator let a held recipient’s mail go on.', fields: QUEUE_CHANGE },
@@ -368,4 +368,43 @@ sender) and \`clientAddress\`. Events are appended and never changed; states suc
     meaning: 'An operator wants it to take sessions again.',
     fields: { node: 'gateway', actor: 'who', reason: 'why' },
   },
+  'queue.set-aside': {
+    meaning: 'A recipient cannot be attempted and waits for an operator.',
+    fields: { reason: 'why', route: 'its route' },
+  },
+  'queue.taken-over': {
+    meaning: 'Mail under way at a gateway that died was given back to the queue.',
+    fields: {
+      node: 'gateway that died',
+      owner: 'its incarnation',
+      recipients: 'how many',
+      by: 'gateway that found it',
+    },
+  },
+  'audit.retention': {
+    meaning: 'Days older than retention keeps were dropped.',
+    fields: { dropped: 'tables that held them' },
+  },
+  'audit.gap': {
+    meaning: 'Events were lost while the database was away and the buffer was full.',
+    fields: { lost: 'how many', firstAtMs: 'first loss', lastAtMs: 'last loss', reason: 'why' },
+  },
+  'gateway.started': { meaning: 'A gateway started.', fields: { node: 'gateway', version: 'of the program' } },
+  'gateway.stopped': { meaning: 'A gateway stopped in order.', fields: { node: 'gateway', reason: 'why' } },
+};
+
+/** The reference as Markdown: every kind of event with its fields. */
+export function renderAuditEvents(): string {
+  const parts = Object.entries(EVENTS).map(([kind, { meaning, fields }]) => {
+    const rows = Object.entries(fields).map(([name, text]) => `| \`${name}\` | ${text} |`);
+    return [`### \`${kind}\``, '', meaning, '', '| Field of `data` | |', '|---|---|', ...rows, ''].join('\n');
+  });
+  return [HEAD, ...parts].join('\n');
+}
+
+const HEAD = `# Audit events
+
+Generated from \`libs/audit/src/catalogue.ts\`; do not edit. Every event has \`id\` (UUIDv7: its time is the event's time)
+and \`kind\`; where they apply also \`sessionId\`, \`transactionId\`, \`recipient\`, \`recipientId\`, \`sender\` (empty: the null
+sender) and \`clientAddress\`. Events are appended and never changed; states such as "delivered" are views over them.
 `;

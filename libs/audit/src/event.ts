@@ -319,8 +319,51 @@ export type AuditEvent = EventBase &
     | { readonly kind: 'review.kept'; readonly data: ReviewEnd & { by: string; verdict: string } }
     | {
         readonly kind: 'policy.published';
-        readonly data: { revision: number; previous?: number; digest: string; actor: string; reason?: string };
+        readonly data: {
+          revision: number;
+          previous?: number;
+          digest: string;
+          confirmBy?: string;
+          actor: string;
+          reason?: string;
+        };
       }
+    /** A release that had to be confirmed; `live` is in force from now on. */
+    | {
+        readonly kind: 'policy.release-ended';
+        readonly data: {
+          release: number;
+          revision: number;
+          outcome: 'confirmed' | 'aborted' | 'lapsed';
+          live?: number;
+          actor: string;
+          reason?: string;
+        };
+      }
+    | {
+        readonly kind: 'policy.drafted';
+        readonly data: {
+          draft: string;
+          operation: 'create' | 'change' | 'remove';
+          base: number;
+          digest: string;
+          actor: string;
+          reason?: string;
+        };
+      }
+    | {
+        readonly kind: 'policy.committed';
+        readonly data: {
+          revision: number;
+          digest: string;
+          draft: string;
+          author: string;
+          actor: string;
+          reason?: string;
+          sourceCommit?: string;
+        };
+      }
+    | { readonly kind: 'policy.approved'; readonly data: { digest: string; actor: string; reason?: string } }
     | { readonly kind: 'policy.loaded'; readonly data: { node: string; revision: number; digest: string } }
     | { readonly kind: 'policy.load-failed'; readonly data: { node: string; revision: number; message: string } }
     | {
@@ -360,25 +403,6 @@ export type AuditEvent = EventBase &
           reason?: string;
         };
       }
-    /** A recipient that cannot be attempted (its content is gone, …) and waits for an operator. */
-    | { readonly kind: 'queue.set-aside'; readonly data: { reason: string; route: string } }
-    /** Leases of a node that died were given back to the queue. */
-    | {
-        readonly kind: 'queue.taken-over';
-        readonly data: { node: string; owner: number; recipients: number; by: string };
-      }
-    /** Events that could not be kept while the database was away: how many, and between which moments. */
-    | {
-        readonly kind: 'audit.gap';
-        readonly data: { lost: number; firstAtMs: number; lastAtMs: number; reason: string };
-      }
-    /** Days that retention dropped, tables by name. */
-    | { readonly kind: 'audit.retention'; readonly data: { dropped: readonly string[] } }
-    | { readonly kind: 'gateway.started'; readonly data: { node: string; version: string } }
-    | { readonly kind: 'gateway.stopped'; readonly data: { node: string; reason: string } }
-  );
-
-export type AuditEventKind = AuditEvent['kind'];
     /** `queue.…ed` by an operator: `transactionId` and `recipientId` say whose mail. */
     | { readonly kind: 'queue.retried'; readonly data: QueueChangeRecord }
     | { readonly kind: 'queue.held'; readonly data: QueueChangeRecord }
@@ -416,3 +440,22 @@ export type AuditEventKind = AuditEvent['kind'];
     /** An operator wants it; the gateway does it within a second. */
     | { readonly kind: 'gateway.drained'; readonly data: Word & { node: string } }
     | { readonly kind: 'gateway.resumed'; readonly data: Word & { node: string } }
+    /** A recipient that cannot be attempted (its content is gone, …) and waits for an operator. */
+    | { readonly kind: 'queue.set-aside'; readonly data: { reason: string; route: string } }
+    /** Leases of a node that died were given back to the queue. */
+    | {
+        readonly kind: 'queue.taken-over';
+        readonly data: { node: string; owner: number; recipients: number; by: string };
+      }
+    /** Events that could not be kept while the database was away: how many, and between which moments. */
+    | {
+        readonly kind: 'audit.gap';
+        readonly data: { lost: number; firstAtMs: number; lastAtMs: number; reason: string };
+      }
+    /** Days that retention dropped, tables by name. */
+    | { readonly kind: 'audit.retention'; readonly data: { dropped: readonly string[] } }
+    | { readonly kind: 'gateway.started'; readonly data: { node: string; version: string } }
+    | { readonly kind: 'gateway.stopped'; readonly data: { node: string; reason: string } }
+  );
+
+export type AuditEventKind = AuditEvent['kind'];

@@ -13,7 +13,7 @@ const INSERT = `
   insert into audit_event (${AUDIT_COLUMNS}) select ${auditSelect()} from ${auditUnnest(1 + BLOCK_PARAMETERS)}`;
 
 /** `pg` clients and TypeORM managers both have it. */
-interface Querying {
+export interface Querying {
   query(text: string, values: unknown[]): Promise<unknown>;
 }
 
@@ -28,7 +28,7 @@ export async function writeEvents(connection: Querying, events: readonly AuditEv
     `select sequence, encode(hash, 'hex') as hash from audit_block where chain = $1 order by sequence desc limit 1`,
     [CHAIN],
   );
-  const [head] = rowsIn(found);
+  const [head] = rowsIn(found) as readonly HeadRow[];
   const rows = events.map((event) => auditRow(event));
   const last = head === undefined ? undefined : { sequence: Number(head.sequence), hash: head.hash };
   const block = blockAfter({ chain: CHAIN, node: '' }, last, rows);
@@ -36,6 +36,6 @@ export async function writeEvents(connection: Querying, events: readonly AuditEv
 }
 
 /** `pg` answers with an object that has the rows, TypeORM with the rows. */
-function rowsIn(answer: unknown): readonly HeadRow[] {
-  return (Array.isArray(answer) ? answer : (answer as { rows: HeadRow[] }).rows) as readonly HeadRow[];
+export function rowsIn(answer: unknown): readonly unknown[] {
+  return Array.isArray(answer) ? (answer as unknown[]) : (answer as { rows: unknown[] }).rows;
 }

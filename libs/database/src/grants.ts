@@ -36,6 +36,8 @@ const RIGHTS: Readonly<Record<ProcessKind, Rights>> = {
     greylist_entry: 'select, insert, update, delete',
     policy_revision: 'select',
     policy_release: 'select',
+    // Releases that nobody confirmed are noted by whichever gateway sees it first.
+    policy_release_end: 'select, insert',
     // Entries that expire are removed by whichever gateway sees it first.
     managed_list: 'select, update',
     list_entry: 'select, delete',
@@ -59,6 +61,9 @@ const RIGHTS: Readonly<Record<ProcessKind, Rights>> = {
     node: 'select',
     policy_revision: 'select, insert',
     policy_release: 'select, insert',
+    policy_release_end: 'select, insert',
+    policy_draft: 'select, insert, update, delete',
+    policy_approval: 'select, insert',
     managed_list: 'select, insert, update',
     list_entry: 'select, insert, update, delete',
     list_change: 'select, insert',

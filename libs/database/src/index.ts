@@ -11,6 +11,14 @@ export type { ApiKeyStore, ApiKeyToCreate } from './api-key-store.js';
 export type { AuditSearch } from './audit-search.js';
 export { connectionTarget, type ConnectionTarget, type DatabaseSettings } from './database-config.js';
 export type { GreylistQuestion, GreylistState, GreylistStore } from './greylist-store.js';
+export type {
+  CommitResult,
+  DraftChangeContext,
+  DraftResult,
+  DraftStore,
+  DraftToCommit,
+  DraftToCreate,
+} from './draft-store.js';
 export type { BegunRequest, IdempotencyStore, IdempotentRequest } from './idempotency-store.js';
 export type { LimitSlotCount, LimitStore } from './limit-store.js';
 export type { EntriesToAdd, ListChangeContext, ListChangeResult, ListChanges, ListStore } from './list-store.js';
@@ -31,8 +39,10 @@ export {
   SCRAM_ITERATIONS,
   type ScramVerifier,
 } from './password.js';
+export { awaitsConfirmation } from './policy-rows.js';
 export type {
   DocumentToPublish,
+  EndReleaseResult,
   PolicyStore,
   PublishResult,
   ReleaseToPublish,

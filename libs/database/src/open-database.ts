@@ -18,6 +18,7 @@ import { PostgresGreylistStore, type GreylistStore } from './greylist-store.js';
 import { DestinationStore } from './destination-store.js';
 import { GatewayDrains } from './gateway-drains.js';
 import { GatewayQuestions } from './gateway-questions.js';
+import { DraftStore } from './draft-store.js';
 import { GroupCommitter } from './group-committer.js';
 import { LeaseRecovery } from './lease-recovery.js';
 import { IdempotencyStore } from './idempotency-store.js';
@@ -84,6 +85,7 @@ export interface Database {
   /** Rights of another role: what a process of this kind needs, and nothing more. Only for the owner of the tables. */
   grant(role: string, to: ProcessKind, how: { readonly create: boolean }): Promise<void>;
   readonly policies: PolicyStore;
+  readonly drafts: DraftStore;
   readonly lists: ListStore;
   /** Counts of limits that gateways share. */
   readonly limits: LimitStore;
@@ -122,6 +124,7 @@ function assemble(config: DatabaseConfig, watch: Watch): Database {
   const orm = new Orm(config);
   const partitions = new Partitions(connections.read);
   const lists = new ListStore(connections.read);
+  const policies = new PolicyStore(connections.read, orm);
   const limits = new PostgresLimitStore(connections.read);
   const greylist = new PostgresGreylistStore(connections.greylist);
   const contents = new ContentChunks(connections.read, (ids) => partitions.makeFor(ids));
@@ -134,6 +137,7 @@ function assemble(config: DatabaseConfig, watch: Watch): Database {
       await partitions.makeAhead();
       await partitions.dropExpired();
       await lists.removeExpired();
+      await policies.noteLapsed();
       await limits.removeExpired();
       await greylist.removeExpired();
       await contents.sweepOrphans();
@@ -177,7 +181,8 @@ function assemble(config: DatabaseConfig, watch: Watch): Database {
     reviews: new ReviewStore({ pool: connections.read, owner }),
     setRetention: (retention) => partitions.setRetention(retention),
     grant: (role, to, { create }) => grant(connections.read, { role, to, create }),
-    policies: new PolicyStore(connections.read, orm),
+    policies,
+    drafts: new DraftStore(connections.read),
     lists,
     limits,
     greylist,

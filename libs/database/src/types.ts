@@ -220,11 +220,13 @@ export interface PolicyRevision {
   readonly source: string;
   readonly digest: string;
   readonly author: string;
+  /** Everybody who changed its draft; empty where there was none. */
+  readonly contributors: readonly string[];
   readonly reason?: string;
-  readonly createdAt: Date;
-}
   /** Where its author keeps it, such as a Git commit. */
   readonly sourceCommit?: string;
+  readonly createdAt: Date;
+}
 
 export interface PolicyRelease {
   readonly id: number;
@@ -234,6 +236,44 @@ export interface PolicyRelease {
   readonly actor: string;
   readonly reason?: string;
   readonly releasedAt: Date;
+  /** From then on it is in force no longer, unless it was confirmed. */
+  readonly confirmBy?: Date;
+  /** What became of one that had to be confirmed; absent while that is open. */
+  readonly end?: ReleaseEnd;
+}
+
+export interface ReleaseEnd {
+  readonly kind: 'confirmed' | 'aborted' | 'lapsed';
+  readonly actor: string;
+  readonly reason?: string;
+  readonly endedAt: Date;
+}
+
+/** A document that is being written. */
+export interface PolicyDraft {
+  readonly id: string;
+  readonly policy: string;
+  /** Newest revision when it was begun, 0 for none. */
+  readonly base: number;
+  readonly title?: string;
+  readonly source: string;
+  readonly digest: string;
+  /** Grows with every change. */
+  readonly version: number;
+  /** Who began it, and everybody who changed it. */
+  readonly editors: readonly string[];
+  readonly createdBy: string;
+  readonly createdAt: Date;
+  readonly updatedBy: string;
+  readonly updatedAt: Date;
+}
+
+/** Of the document with this digest, wherever it stands. */
+export interface PolicyApproval {
+  readonly digest: string;
+  readonly approver: string;
+  readonly reason?: string;
+  readonly approvedAt: Date;
 }
 
 export interface LivePolicy extends PolicyRevision {

@@ -21,6 +21,17 @@ export class PolicyRevisionEntity {
   @Column({ type: 'text', nullable: true })
   reason!: string | null;
 
+  @Column({ type: 'text', array: true, default: () => `'{}'`, comment: 'everybody who changed its draft' })
+  contributors!: string[];
+
+  @Column({
+    name: 'source_commit',
+    type: 'text',
+    nullable: true,
+    comment: 'where its author keeps it, such as a Git commit',
+  })
+  sourceCommit!: string | null;
+
   @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
   createdAt!: Date;
 }
