@@ -126,3 +126,21 @@ test('a chain whose first days were dropped is in order, and a hole in what is k
   const { faults } = await db.audit.verify({ keys });
   expect(faults.map(({ kind }) => kind)).toContain('row-removed');
 });
+
+test('a policy makes the audit stay longer, and never shorter', async () => {
+  const [year, longer] = [realNow() - 370 * DAY_MS, realNow() - 410 * DAY_MS];
+  await database.query(`select make_days(array[$1::date, $2::date])`, [new Date(year), new Date(longer)]);
+  const audit = async (ms: number): Promise<boolean> => (await partitions()).includes(`audit_event_${dayName(ms)}`);
+  const maker = new Partitions(pool);
+  maker.keepAudit(400);
+  await maker.dropExpired();
+  expect([await audit(year), await audit(longer)]).toEqual([true, false]);
+  maker.keepAudit(7);
+  await maker.dropExpired();
+  expect([await audit(year), await audit(realNow() - DAY_MS)]).toEqual([false, true]);
+  maker.keepAudit(undefined);
+  await maker.dropExpired();
+  expect(await database.query('select policy_days from retention where what = $1', ['audit'])).toEqual([
+    { policy_days: null },
+  ]);
+});

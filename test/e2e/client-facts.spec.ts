@@ -31,6 +31,12 @@ function policy(more: PolicyDocument = {}): PolicyDocument {
     clients: [
       ...(base['clients'] as object[]),
       {
+        name: 'lab',
+        match: { ip: '198.51.100.64/26', rdns: '.lab.test', listener: 'balanced' },
+        relay: { to: 'captured-domains' },
+        senders: ['robot@client.test'],
+      },
+      {
         name: 'office',
         match: { ip: '198.51.100.0/24', listener: ['balanced', 'front'] },
         relay: 'anywhere',
@@ -67,6 +73,7 @@ beforeAll(async () => {
     '7.113.0.203.in-addr.arpa': { ptr: ['mail.far.test'] },
     '8.113.0.203.in-addr.arpa': { ptr: ['mail.far.test'] },
     '9.113.0.203.in-addr.arpa': { misdeed: 'servfail' },
+    '70.100.51.198.in-addr.arpa': { misdeed: 'servfail' },
     'mail.far.test': { a: ['203.0.113.7'] },
     '66.113.0.203.zen.test': { a: ['127.0.0.2'] },
     '67.113.0.203.zen.test': { misdeed: 'servfail' },
@@ -149,6 +156,16 @@ describe('look-ups', () => {
     expect((await recipientReply('203.0.113.7', 'a@far.test')).code).toBe(250);
     expect((await recipientReply('203.0.113.8', 'a@far.test')).text).toMatch(/^550 5\.7\.25 No name/);
     expect((await recipientReply('203.0.113.9', 'a@far.test')).text).toMatch(/^451 4\.4\.3/);
+  });
+
+  test('who may be a client of less rights is not taken for one of more', async () => {
+    expect((await recipientReply('198.51.100.71', 'a@client.test', 'x@elsewhere.test')).code).toBe(250);
+    const refused = await recipientReply('198.51.100.70', 'a@client.test', 'x@elsewhere.test');
+    expect(refused.text).toMatch(/^451 4\.4\.3 Temporary lookup failure/);
+    const found = await waitFor('the transaction', async () => (await postern.api.search({ ip: '198.51.100.70' }))[0]);
+    const { decision, recipients } = await postern.api.transaction(found.id);
+    expect(decision.client).toBe('none');
+    expect(recipients).toMatchObject([{ verdict: 'defer', by: 'clients/lab' }]);
   });
 
   test('a sender to whom no bounce could go is refused, an unknown one deferred, the null sender let in', async () => {

@@ -1,4 +1,4 @@
-/** Limits of the policy: two whole installations on one database, of which each counts what the other saw. */
+/** Limits and greylisting: two whole installations on one database, of which each knows what the other saw. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { compile, createSnapshot, decideTransaction, type Facts } from '#policy';
 import { startEmbeddedPostgres } from '../../scripts/lib/embedded-postgres.mjs';
@@ -37,7 +37,17 @@ function policyWith(limits: readonly PolicyDocument[]): PolicyDocument {
       ...(base['clients'] as object[]),
     ],
     domains: [{ match: 'captured-domains', recipients: 'any', reason: 'a test' }],
-    acl: { rcpt: [{ name: 'gone', when: { 'recipient.local': ['gone'] }, reject: '550 5.1.1 Gone' }] },
+    acl: {
+      rcpt: [
+        { name: 'gone', when: { 'recipient.local': ['gone'] }, reject: '550 5.1.1 Gone' },
+        {
+          name: 'strangers',
+          when: { 'sender.local': ['stranger'] },
+          unless: { 'recipient.local': ['postmaster'] },
+          greylist: { delay: '2s', remember: '1h' },
+        },
+      ],
+    },
     limits,
   };
 }
@@ -172,6 +182,49 @@ test('two gateways count together', async () => {
   expect(data).toHaveLength(2);
   expect(data.every(({ limitsAloneSince }) => limitsAloneSince === undefined)).toBe(true);
 }, 60_000);
+
+describe('greylisting', () => {
+  const rcpt = async (postern: RunningPostern, recipients: readonly string[]): Promise<readonly string[]> => {
+    const dialog = await talk(postern);
+    await dialog.command('MAIL FROM:<stranger@client.test>', 250);
+    const replies: string[] = [];
+    for (const recipient of recipients)
+      replies.push((await dialog.command(`RCPT TO:<${recipient}@capture.test>`)).text);
+    await dialog.quit();
+    return replies;
+  };
+  const NEW = /^451 4\.7\.1 Greylisted, try again in 2 seconds \[[0-9A-Z]{26}\]$/;
+  const WAITING = /^451 4\.7\.1 Greylisted, try again later, 2 seconds after the first attempt \[[0-9A-Z]{26}\]$/;
+
+  test('a stranger has to come back, to either gateway; others are not asked about', async () => {
+    expect(await rcpt(one, ['eve', 'postmaster', 'gone'])).toEqual([
+      expect.stringMatching(NEW),
+      expect.stringMatching(/^250 /),
+      expect.stringMatching(/^550 5\.1\.1 /),
+    ]);
+    const [again] = await rcpt(two, ['eve']);
+    expect(again).toMatch(WAITING);
+    await waitFor('the wait to be over', async () => (await rcpt(two, ['eve']))[0]?.startsWith('250 '));
+    expect(await rcpt(one, ['eve', 'adam'])).toEqual([expect.stringMatching(/^250 /), expect.stringMatching(NEW)]);
+  });
+
+  test('what was remembered is on record, and explained', async () => {
+    const found = await waitFor('the stranger in the audit', async () => {
+      const all = await one.api.search({ sender: 'stranger@client.test', recipient: 'eve@capture.test' });
+      return all.length >= 4 ? all : undefined;
+    });
+    const states = new Set<unknown>();
+    for (const { id } of found) {
+      const { recipients } = (await one.api.transaction(id)) as unknown as { recipients: { facts: Facts }[] };
+      for (const { facts } of recipients) states.add(facts['greylist']);
+    }
+    expect([...states]).toEqual(expect.arrayContaining(['new', 'waiting', 'passed']));
+    const first = found.at(-1)?.id ?? '';
+    const { text } = await one.api.request('GET', `/v1/transactions/${first}/explain`);
+    expect(text).toContain('when greylist: { not: passed }: yes (it is new)');
+    expect(text).toContain('defer until 2 seconds after the first attempt (greylist)');
+  });
+});
 
 test('every decision is made again by its facts', async () => {
   interface Story {

@@ -25,6 +25,7 @@ export interface Retention {
 export class Partitions {
   readonly #pool: Pool;
   readonly #known = new Set<number>();
+  #atLeast: { readonly auditDays: number | undefined } | undefined;
 
   constructor(pool: Pool) {
     this.#pool = pool;
@@ -53,10 +54,21 @@ export class Partitions {
     });
   }
 
+  /**
+   * Days of audit that the policy in force promises. It can only make retention longer than the owner's setting, never
+   * shorter: whoever may publish a policy can not make the audit forget. Holds from the next `dropExpired` on.
+   */
+  keepAudit(auditDays: number | undefined): void {
+    this.#atLeast = { auditDays };
+  }
+
   /** Drops what is older than retention allows; busy tables are left for the next time. Returns what was dropped. */
   async dropExpired(): Promise<readonly string[]> {
     try {
       return await inTransaction(this.#pool, async (client) => {
+        if (this.#atLeast !== undefined) {
+          await client.query('select keep_audit_days($1)', [this.#atLeast.auditDays ?? null]);
+        }
         const found = await client.query<{ partition: string }>('select partition from expired_days() limit $1', [
           DROPPED_AT_ONCE,
         ]);

@@ -15,7 +15,7 @@ import { compileClients, compileDomains, compileRewriting, firstDomain } from '.
 import { compileLimitProfiles, limitTable } from './compile/limits.js';
 import { neededFacts, usedFacts } from './compile/needed-facts.js';
 import { compileListenerPrograms, compileListeners } from './compile/listeners.js';
-import { compileLimits, compilePostmasterDomain } from './compile/places.js';
+import { compileAuditDays, compileLimits, compilePostmasterDomain } from './compile/places.js';
 import { compileRetry, compileRoutes, compileTlsProfiles } from './compile/routes.js';
 import { compileAcl, compileRouting } from './compile/rules.js';
 import { compileSigning } from './compile/signing.js';
@@ -119,6 +119,7 @@ function compileParts(context: CompileContext): CompiledPolicy {
   const signing = compileSigning(context, 'signing');
   const limits = compileLimits(context);
   const limitProfiles = compileLimitProfiles(context);
+  const auditDays = compileAuditDays(context);
   const table = limitTable(limitProfiles);
   const postmasterDomain = compilePostmasterDomain(context, domains, firstDomain(context, domains));
   const tests = compileTests(context);
@@ -150,6 +151,7 @@ function compileParts(context: CompileContext): CompiledPolicy {
     routes,
     retryProfiles,
     limits,
+    ...(auditDays === undefined ? {} : { auditDays }),
     limitProfiles,
     mixedVerdicts: program.mixedVerdicts,
     signing: signing.map(({ signature, pointer }) => ({ ...signature, pointer })),

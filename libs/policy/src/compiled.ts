@@ -32,6 +32,8 @@ export interface CompiledPolicy {
   /** `default` is always there. */
   readonly retryProfiles: ReadonlyMap<string, RetryProfile>;
   readonly limits: PolicyLimits;
+  /** Days that the audit is kept at least; absent where the policy does not say. */
+  readonly auditDays?: number;
   /** `limits`, in their order. */
   readonly limitProfiles: readonly LimitProfile[];
   readonly mixedVerdicts: MixedVerdicts;

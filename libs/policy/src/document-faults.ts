@@ -11,7 +11,7 @@ import { isLimitKey } from './limit-facts.js';
 import { policySchema, policySchemaFor, type PolicyDocument } from './document.js';
 import { joinPointer, type Findings } from './findings.js';
 import { nearest } from './nearest.js';
-import { ACL_PHASES, FACTS, factNamed, PHASE_TABLE, type AclPhase } from './vocabulary.js';
+import { ACL_PHASES, FACTS, factNamed, PHASE_TABLE, type AclPhase, type FactDefinition } from './vocabulary.js';
 
 type Issue = z.core.$ZodIssue;
 type Path = readonly PropertyKey[];
@@ -107,7 +107,9 @@ class FaultWriter {
       const never = fact.name === 'tag' || fact.name === 'client' || fact.evidence === true;
       const message = never
         ? `fact \`${key}\` can not be used in ${where}`
-        : `fact \`${key}\` is not known in ${where}, expected in phase \`${fact.phase}\` or later`;
+        : seesNoContent(parent, fact)
+          ? `fact \`${key}\` is of the content, which ${where} never sees, expected ${insteadOf(key)}`
+          : `fact \`${key}\` is not known in ${where}, expected in phase \`${fact.phase}\` or later`;
       this.add('D6', path, message, { what: 'key' });
       return;
     }
@@ -133,6 +135,16 @@ class FaultWriter {
     const finding = { code, severity: 'blocks' as const, pointer: pointerOf(path), message };
     this.findings.add(place.fix === undefined ? finding : { ...finding, fix: place.fix }, place.what ?? 'value');
   }
+}
+
+/** Routes and copies are chosen before DATA: what the content says reaches them by tags. */
+function seesNoContent(parent: Path, { phase }: FactDefinition): boolean {
+  return phase === 'message' && (parent[0] === 'routing' || parent[0] === 'copies');
+}
+
+function insteadOf(key: string): string {
+  const tag = 'a `tag` that a message rule gives';
+  return key === 'size' ? `\`size.declared\`, or ${tag}` : tag;
 }
 
 /** The first phase whose rules have the verdict or effect. */

@@ -102,6 +102,17 @@ const RECORDED_FACTS = FACTS.filter(({ fetched, name: fact }) => fetched === tru
 const RECORDED_EXPECTED = `facts that are looked up: ${RECORDED_FACTS.map((fact) => `\`${fact}\``).join(', ')}`;
 const recordedFact = z.enum(RECORDED_FACTS, { error: RECORDED_EXPECTED });
 
+const AUDIT_EXPECTED = '`{ commit: before-reply, retain: 400d }`';
+const auditSettings = z.strictObject(
+  {
+    commit: z
+      .literal('before-reply', { error: '`before-reply`: no mail is accepted before its record is durable' })
+      .optional(),
+    retain: duration.optional(),
+  },
+  { error: AUDIT_EXPECTED },
+);
+
 const settings = z.strictObject(
   {
     'max-message-size': size.optional(),
@@ -112,6 +123,7 @@ const settings = z.strictObject(
     'postmaster-domain': text('a domain of `domains`').optional(),
     'tls-floor': tlsRequirement.optional(),
     'on-error': z.literal('defer', { error: '`defer`, the only thing that is done on an error' }).optional(),
+    audit: auditSettings.optional(),
     'mixed-verdicts': z.enum(['hold', 'split', 'strictest'], { error: '`hold`, `split` or `strictest`' }).optional(),
   },
   { error: 'settings' },

@@ -138,6 +138,32 @@ describe('what is not known', () => {
     expect(answer({ ...stranger, listener: 'internal', ip: '10.0.1.7', client: { unknown: 'x' } })).toBe(
       'defer clients/servers 451',
     );
+    // Whoever the narrower client may be, the wider one behind it would let in.
+    const two = compile(`
+policy: test
+listeners: { inside: { port: 25, exposure: internal, address: 10.0.0.1 } }
+clients:
+  - { name: narrow, match: { ip: 10.0.1.0/24, rdns: .lab.example, listener: inside }, senders: [robot@lab.example] }
+  - { name: wide, match: { ip: 10.0.0.0/8, listener: inside }, relay: anywhere, senders: [far.example] }
+routing: [{ name: rest, route: out }]
+routes: { out: { hosts: [{ host: out.example }] } }
+`);
+    if (!two.ok) throw new Error(JSON.stringify(two.findings));
+    const inside = { listener: 'inside', ip: '10.0.1.7', sender: 'a@far.example' };
+    const away = { unknown: 'name server failed' };
+    for (const [rdns, expected] of [
+      [{ rdns: ['x.other.example'] }, 'accept  out'],
+      [{}, 'accept  out'],
+      [{ rdns: ['x.lab.example'] }, 'reject builtin/sender-not-allowed 550'],
+      [{ rdns: away }, 'defer clients/narrow 451'],
+    ] as const) {
+      expect(answer({ ...inside, ...rdns }, { recipient: 'b@y.example' }, createSnapshot(two.policy))).toBe(expected);
+    }
+    expect(judgeMail(createSnapshot(two.policy), { ...inside, rdns: away })).toMatchObject({
+      verdict: 'defer',
+      client: 'none',
+      unknown: 'rdns: name server failed',
+    });
     expect(answer({ ...stranger, client: 'servers' }, { recipient: 'b@far.example' })).toBe(
       'reject builtin/relay-denied 550',
     );

@@ -2,7 +2,7 @@
 import type { AcceptedDomain } from '../program.js';
 import type { PolicyLimits } from '../types.js';
 import { parseDomain } from '../values/domains.js';
-import { parseSizeBytes } from '../values/units.js';
+import { parseDurationMs, parseSizeBytes } from '../values/units.js';
 import type { CompileContext } from './context.js';
 import { isAccepted } from './parties.js';
 
@@ -26,6 +26,22 @@ export function compileLimits(context: CompileContext): PolicyLimits {
     maxConnections: settings['max-connections'] ?? 1000,
     maxConnectionsPerAddress: settings['max-connections-per-address'] ?? 200,
   };
+}
+
+const DAY_MS = 86_400_000;
+/** The days of mail that is still being delivered are never dropped. */
+const FEWEST_DAYS = 6;
+const MOST_DAYS = 36_500;
+
+export function compileAuditDays(context: CompileContext): number | undefined {
+  const text = context.document.settings?.audit?.retain;
+  if (text === undefined) return undefined;
+  const days = (parseDurationMs(text) ?? 0) / DAY_MS;
+  if (!Number.isInteger(days) || days < FEWEST_DAYS || days > MOST_DAYS) {
+    const message = `\`${text}\` can not be kept, expected whole days from \`6d\` to \`36500d\``;
+    context.findings.blocks('D3', '/settings/audit/retain', message);
+  }
+  return days;
 }
 
 export function compilePostmasterDomain(
