@@ -69,6 +69,35 @@ describe('the inbound machine', () => {
     );
   });
 
+  it('property 1: however little is read at once, the same conversation', () => {
+    fc.assert(
+      fc.property(
+        octets,
+        cuts,
+        verdicts,
+        fc.record({ late: fc.boolean(), stepsAtOnce: fc.integer({ min: 1, max: 4 }) }),
+        (input, places, answerTo, how) => {
+          const whole = converse([input], answerTo, { ...OPTIONS, limits: LIMITS });
+          const inSteps = converse(cutAt(input, places), answerTo, { ...OPTIONS, limits: LIMITS, ...how });
+          expect(canonical(inSteps.outputs)).toEqual(canonical(whole.outputs));
+        },
+      ),
+      runs(300),
+    );
+  });
+
+  it('one call reads no more than it may, whatever was given', () => {
+    const session = new SmtpServerSession({ hostname: 'mx.test', stepsAtOnce: 10, limits: { maxErrors: 10_000 } });
+    const [connect] = session.start();
+    if (connect?.kind === 'ask') session.receive({ kind: 'answer', to: connect.id, answer: { effect: 'accept' } });
+    const first = session.receive({ kind: 'bytes', bytes: Buffer.from('NOOP\r\n'.repeat(25)) });
+    expect([first.length, session.awaits]).toEqual([10, 'turn']);
+    // What comes meanwhile waits behind.
+    expect(session.receive({ kind: 'bytes', bytes: Buffer.from('HELP\r\n') })).toHaveLength(10);
+    const last = session.receive({ kind: 'go-on' });
+    expect([replies(last).length, replies(last).at(-1)?.slice(0, 3), session.awaits]).toEqual([6, '214', 'command']);
+  });
+
   it('property 2: garbage is answered, never thrown', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 2000 }), cuts, verdicts, (bytes, places, answerTo) => {

@@ -91,7 +91,11 @@ export function converse(
     take(session.receive({ kind: 'answer', to: id, answer: given }));
   };
   const answerAll = (): void => {
-    while (open !== undefined && session.awaits === 'answer') answer();
+    for (;;) {
+      if (session.awaits === 'turn') take(session.receive({ kind: 'go-on' }));
+      else if (open !== undefined && session.awaits === 'answer') answer();
+      else return;
+    }
   };
 
   take(session.start());
@@ -105,6 +109,7 @@ export function converse(
   answerAll();
   const awaitedLast = session.awaits;
   take(session.receive({ kind: 'eof' }));
+  answerAll();
   return { session, outputs, answers, maxHeldBytes, awaitedLast };
 }
 

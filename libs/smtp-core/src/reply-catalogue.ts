@@ -182,7 +182,17 @@ export const REPLIES = {
   ),
   timeout: entry('421 4.4.2 Timeout', 'RFC 5321 s4.5.3.2', 'the client was silent or slow; closes'),
   'shutting-down': entry('421 4.3.2 Shutting down', 'RFC 5321 s3.8', 'the server stops; closes'),
-  'internal-error': entry('421 4.3.0 Internal error', 'RFC 5321 s3.8', 'a fault of ours; this session only; closes'),
+  'internal-error': entry(
+    '421 4.3.0 Internal error',
+    'RFC 5321 s3.8',
+    'a fault of ours outside of any command, or before the banner; this session only; closes',
+  ),
+  'engine-fault': entry(
+    '451 4.3.0 Temporary system problem, try again later',
+    'RFC 5321 s4.2.3',
+    'a fault of ours in answering a command or a message',
+  ),
+  'auth-unavailable': entry('454 4.7.0 Temporary authentication failure', 'RFC 4954 s6', 'a fault of ours in AUTH'),
   'too-many-connections': entry(
     '421 4.7.0 Too many connections',
     'RFC 5321 s3.1',

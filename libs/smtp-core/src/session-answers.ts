@@ -8,18 +8,16 @@ import { challengeReply } from './sasl-dialog.js';
 import { beginChunk, refuseFirstChunk } from './session-content.js';
 import { offersOf } from './session-demands.js';
 import type { Answer, AuthAnswer, AuthQuestion, Question } from './session-io.js';
-import { assertFits } from './session-rules.js';
 import type { SessionState, Transaction } from './session-state.js';
 import type { SessionVoice } from './session-voice.js';
 
-/** Throws when the answer does not fit the question: the driver's bug. */
+/** The answer fits the question: `assertFits`. */
 export function takeAnswer(
   question: Question,
   answer: Answer | AuthAnswer,
   state: SessionState,
   voice: SessionVoice,
 ): void {
-  assertFits(question, answer);
   if (question.kind === 'auth') takeAuthAnswer(question, answer as AuthAnswer, state, voice);
   else if (answer.effect === 'accept') accepted(question, answer, state, voice);
   else if (answer.effect === 'refuse') refused(question, answer as Extract<Answer, { effect: 'refuse' }>, state, voice);

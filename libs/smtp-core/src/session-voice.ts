@@ -46,12 +46,14 @@ export class SessionVoice {
     this.#outputs.push({ kind: 'ask', id: this.#questionId, question });
   }
 
-  /** The open question, when it is the one with this id; it is open no longer. */
-  answered(id: QuestionId): Question | undefined {
-    if (id !== this.#questionId) return undefined;
-    const question = this.#question;
+  /** The open question, when it is the one with this id. */
+  questionOf(id: QuestionId): Question | undefined {
+    return id === this.#questionId ? this.#question : undefined;
+  }
+
+  /** No question is open any longer. */
+  answered(): void {
     this.#question = undefined;
-    return question;
   }
 
   reply(given: Reply, refused?: RefusedCommand): void {

@@ -18,11 +18,13 @@ import { IDLE_VERBS, PHASE_TABLE, SYNC_POINTS, TLS_VERBS } from './phase-table.j
 import type { Cell } from './phase-table.js';
 import { replyFor } from './reply-catalogue.js';
 import type { ReplyKey } from './reply-catalogue.js';
+import type { Reply } from './reply.js';
 import type { SaslDialog } from './sasl-dialog.js';
 import { takeAnswer } from './session-answers.js';
 import { carryOut, continueAuth } from './session-commands.js';
 import { receiveChunk, takeContent } from './session-content.js';
 import { grammarOf } from './session-demands.js';
+import { assertFits } from './session-rules.js';
 import type {
   Answer,
   AuthAnswer,
@@ -91,6 +93,11 @@ export class SmtpServerSession {
 
   get inTransaction(): boolean {
     return this.#state.transaction !== undefined;
+  }
+
+  /** The refusal with the trace of the transaction that is open, as this session would say it. */
+  named(refusal: Reply): Reply {
+    return this.#voice.named(refusal);
   }
 
   /** Octets received and not read yet, because an answer is awaited. */
@@ -175,8 +182,12 @@ export class SmtpServerSession {
   }
 
   #receiveAnswer(to: QuestionId, answer: Answer | AuthAnswer): void {
-    const question = this.#voice.answered(to);
-    if (question !== undefined) takeAnswer(question, answer, this.#state, this.#voice);
+    const question = this.#voice.questionOf(to);
+    if (question === undefined) return;
+    // A wrong answer leaves the question open.
+    assertFits(question, answer);
+    this.#voice.answered();
+    takeAnswer(question, answer, this.#state, this.#voice);
   }
 
   #receiveTls(tls: TlsFacts): void {

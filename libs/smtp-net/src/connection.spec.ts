@@ -127,7 +127,7 @@ describe('bugs of the hooks', () => {
     ['throws', { mail: () => { throw new Error('boom'); } }, 'MAIL FROM:<>'], // prettier-ignore
     ['rejects', { mail: () => Promise.reject(new Error('boom')) }, 'MAIL FROM:<>'],
     ['contradicts itself', { helo: () => ({ ...NO, effect: 'accept' as const }) }, 'EHLO again.test'],
-  ] satisfies [string, SmtpServerHooks, string][])('a hook that %s costs its session only', async (_, hooks, line) => {
+  ] satisfies [string, SmtpServerHooks, string][])('a hook that %s costs its command only', async (_, hooks, line) => {
     const bugs: unknown[] = [];
     let armed = false;
     const faulty: SmtpServerHooks = hooks;
@@ -143,34 +143,67 @@ describe('bugs of the hooks', () => {
     await broken.begin('ehlo');
     await other.begin('ehlo');
     armed = true;
-    expect(await broken.say(line)).toEqual(['421 4.3.0 Internal error']);
-    await broken.closed();
+    expect(await broken.say(line)).toEqual(['451 4.3.0 Temporary system problem, try again later']);
     armed = false;
-    expect(await other.say('MAIL FROM:<>')).toEqual(['250 2.1.0 Sender OK']);
+    for (const peer of [broken, other]) expect(await peer.say('MAIL FROM:<>')).toEqual(['250 2.1.0 Sender OK']);
     expect(bugs).toHaveLength(1);
   });
 
-  it('a sink that throws costs its session, and is told to let go', async () => {
+  it('a sink that throws costs its message, and is told to let go; what follows is content still', async () => {
     const ended: string[] = [];
     let aborted = 0;
+    let messages = 0;
+    const sinks = [
+      { write: () => Promise.reject(new Error('disk gone')), abort: () => (aborted += 1) },
+      { write: () => undefined, abort: () => undefined },
+    ];
     const listener = await serve(
       {
-        data: () => ({
-          effect: 'accept',
-          sink: { write: () => Promise.reject(new Error('disk gone')), abort: () => (aborted += 1) },
-        }),
+        mail: () => ({ effect: 'accept', trace: 'TRACE1' }),
+        data: () => ({ effect: 'accept', sink: sinks.shift() ?? { write: () => undefined, abort: () => undefined } }),
+        message: () => ((messages += 1), { effect: 'accept' }),
         transactionEnded: (_, why, reply) => ended.push(`${why} ${String(reply?.code)}`),
-        sessionEnded: (_, reason) => ended.push(reason),
       },
       {},
       () => undefined,
     );
     const peer = dial(listener);
     await peer.begin('data');
-    peer.write('text\r\n.\r\n');
+    peer.write('text\r\n');
+    peer.write('RSET\r\n.\r\n');
+    expect(await peer.reply()).toBe('451 4.3.0 Temporary system problem, try again later [TRACE1]');
+    expect([ended, aborted, messages]).toEqual([['closed 451'], 1, 0]);
+    await peer.say('MAIL FROM:<a@client.test>', 'RCPT TO:<b@mx.test>');
+    await peer.say('DATA');
+    expect(await peer.say('text\r\n.')).toEqual([expect.stringMatching(/^250 /)]);
+    expect(messages).toBe(1);
+  });
+
+  it('a message whose hook throws is refused for now, with its trace; the transaction is told of', async () => {
+    const ended: string[] = [];
+    const listener = await serve(
+      {
+        mail: () => ({ effect: 'accept', trace: 'TRACE2' }),
+        message: () => {
+          throw new Error('boom');
+        },
+        transactionEnded: (_, why, reply) => ended.push(`${why} ${String(reply?.lines[0])}`),
+      },
+      {},
+      () => undefined,
+    );
+    const peer = dial(listener);
+    await peer.begin('data');
+    expect(await peer.say('text\r\n.')).toEqual(['451 4.3.0 Temporary system problem, try again later [TRACE2]']);
+    expect(ended).toEqual(['closed Temporary system problem, try again later [TRACE2]']);
+    expect(await peer.say('NOOP')).toEqual(['250 2.0.0 OK']);
+  });
+
+  it('a `connect` that throws is no banner: 421, and the end', async () => {
+    const listener = await serve({ connect: () => Promise.reject(new Error('boom')) }, {}, () => undefined);
+    const peer = dial(listener);
     expect(await peer.reply()).toBe('421 4.3.0 Internal error');
-    await eventually(() => ended.length === 2, 'both endings told');
-    expect([ended, aborted]).toEqual([['closed 421', 'internal-error'], 1]);
+    await peer.closed();
   });
 });
 
@@ -255,7 +288,7 @@ describe('a message whose end is never asked for', () => {
     const peer = dial(listener);
     await peer.begin('data');
     peer.write('text\r\n.\r\n');
-    expect(await peer.reply()).toBe('421 4.3.0 Internal error');
+    expect(await peer.reply()).toBe('451 4.3.0 Temporary system problem, try again later');
     expect([asked, ended]).toEqual([0, ['closed']]);
   });
 

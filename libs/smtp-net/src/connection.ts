@@ -3,8 +3,8 @@
  * under back-pressure. What the protocol is, is not here.
  *
  * Replies of one received chunk leave in one write (RFC 2920 s3.2). Nothing is read from a client while its replies
- * pile up, while the sink asks for patience, or while too much waits for an answer. A hook that throws costs this
- * session only.
+ * pile up, while the sink asks for patience, or while too much waits for an answer. A hook or a sink that throws costs
+ * its question only: 451.
  */
 import type { Socket } from 'node:net';
 import { SmtpServerSession, replyFor } from '#smtp-core';
@@ -14,7 +14,6 @@ import type {
   CloseReason,
   Question,
   QuestionId,
-  RefusedCommand,
   Reply,
   SessionInput,
   SessionOutput,
@@ -24,21 +23,27 @@ import { Answerer } from './answerer.js';
 import type { Arrival } from './arrive.js';
 import { sessionOptionsOf } from './connection-host.js';
 import type { ConnectionHost } from './connection-host.js';
+import { ContentPipe } from './content-pipe.js';
 import { Deadlines } from './deadlines.js';
 import type { ContentSink, Endpoint, ServerSession, SessionTraffic, XclientFacts } from './hooks.js';
+import { Flow } from './flow.js';
+import type { FlowOwner } from './flow.js';
 import { Outbox } from './outbox.js';
+import { settle } from './settle.js';
 import type { HandshakeResult } from './tls-handshake.js';
-import type { Resting } from './turns.js';
 import { attach, detach } from './wire.js';
 import type { WireOwner } from './wire.js';
 
-/** Octets waiting for an answer above which reading stops. */
-const MAX_WAITING_BYTES = 65_536;
+/** When a hook has thrown; of the others the `engine-fault`. */
+const FAULT_REPLIES: Partial<Record<Question['kind'], 'internal-error' | 'auth-unavailable'>> = {
+  connect: 'internal-error',
+  auth: 'auth-unavailable',
+};
 const GO_ON: SessionInput = { kind: 'go-on' };
 /** How long a closed session's socket may take to deliver the last reply. */
 const LINGER_MS = 5_000;
 
-export class Connection implements ServerSession, WireOwner, Resting {
+export class Connection implements ServerSession, WireOwner, FlowOwner {
   readonly peer: Endpoint;
   readonly local: Endpoint;
   readonly startedAtMs = Date.now();
@@ -48,16 +53,14 @@ export class Connection implements ServerSession, WireOwner, Resting {
   readonly #session: SmtpServerSession;
   readonly #deadlines: Deadlines;
   readonly #outbox: Outbox;
+  readonly #flow: Flow;
   readonly #answerer: Answerer;
   readonly #queue: SessionOutput[] = [];
+  readonly #content = new ContentPipe();
   #socket: Socket;
   #pumping = false;
   /** A hook, a sink or a handshake is under way. */
   #waiting = false;
-  #paused = false;
-  /** Until the next turn. */
-  #resting = false;
-  #sink: ContentSink | undefined;
   #bytesIn = 0;
   #destroyAtMs = Number.POSITIVE_INFINITY;
 
@@ -65,6 +68,7 @@ export class Connection implements ServerSession, WireOwner, Resting {
     this.#host = host;
     this.#socket = socket;
     this.#outbox = new Outbox(socket);
+    this.#flow = new Flow(this, { socket, outbox: this.#outbox, turns: host.turns, limits: host.limits });
     this.#answerer = new Answerer(host, this, client);
     this.peer = peer;
     this.local = local;
@@ -115,18 +119,16 @@ export class Connection implements ServerSession, WireOwner, Resting {
   }
 
   onBytes(bytes: Buffer): void {
-    // INVARIANT (one chunk): the socket keeps what there is no time for, and reads no more behind it.
-    if (this.#host.turns.isOver()) {
-      this.#rest();
-      this.#regulate();
-      this.#socket.unshift(bytes);
-      return;
-    }
+    if (this.#flow.putsOff(bytes)) return;
     this.#bytesIn += bytes.length;
     this.#receive({ kind: 'bytes', bytes }, bytes.length);
   }
 
   onDrain(): void {
+    this.#pump(0);
+  }
+
+  onTurn(): void {
     this.#pump(0);
   }
 
@@ -179,7 +181,8 @@ export class Connection implements ServerSession, WireOwner, Resting {
     try {
       this.#queue.push(...this.#session.receive(input));
     } catch (error) {
-      this.#fail(error);
+      this.#host.bug(error, this);
+      this.#end421();
     }
   }
 
@@ -193,8 +196,8 @@ export class Connection implements ServerSession, WireOwner, Resting {
     this.#outbox.flush();
     // What the system took at once is told by no `drain`.
     const isUnfinished = this.#queue.length > 0 || this.#session.awaits === 'turn';
-    if (isUnfinished && !this.#waiting && !this.#outbox.holdsOver(this.#host.limits.maxWriteBufferBytes)) this.#rest();
-    this.#regulate();
+    if (isUnfinished && !this.#waiting && !this.#flow.isClogged) this.#flow.rest();
+    this.#flow.regulate(this.#waiting && this.#session.awaits !== 'answer', this.#session.heldBytes);
     this.#deadlines.observe(this.#session, this.#host.clock.nowMs, receivedBytes, this.#waiting);
   }
 
@@ -216,32 +219,16 @@ export class Connection implements ServerSession, WireOwner, Resting {
     return true;
   }
 
-  /**
-   * Whether no more is begun for now: the client has replies to read, or the other connections wait for their turn.
-   * INVARIANT (bounded): replies pile up by what one question adds to `maxWriteBufferBytes`, not by what one read brings.
-   */
+  /** INVARIANT (bounded): replies pile up by what one question adds to `maxWriteBufferBytes`, not by what one read brings. */
   #mustRest(): boolean {
-    if (this.#session.awaits === 'nothing' || this.#socket.destroyed) return false;
-    if (this.#outbox.holdsOver(this.#host.limits.maxWriteBufferBytes)) return true;
-    if (this.#host.turns.isOver()) this.#rest();
-    return this.#resting;
-  }
-
-  #rest(): void {
-    if (!this.#resting) this.#host.turns.rest(this);
-    this.#resting = true;
-  }
-
-  goOn(): void {
-    this.#resting = false;
-    this.#pump(0);
+    return this.#session.awaits !== 'nothing' && !this.#socket.destroyed && this.#flow.mustRest();
   }
 
   #carryOut(output: SessionOutput): void {
     switch (output.kind) {
       case 'reply':
         this.#outbox.add(output.reply);
-        if (output.refused !== undefined) this.#tellRefused(output.refused, output.reply);
+        this.#tellRefused(output);
         return;
       case 'ask':
         this.#ask(output);
@@ -267,14 +254,28 @@ export class Connection implements ServerSession, WireOwner, Resting {
       this.#askNobody(id, question.kind);
       return;
     }
-    if (question.kind === 'message') this.#sink = undefined;
+    const isComplete = question.kind !== 'message' || this.#content.complete();
+    if (!isComplete) {
+      this.#answerFault(id, question.kind);
+      return;
+    }
     this.#settle(
       () => this.#answerer.answer(question),
       (answer) => {
         if ('sink' in answer) this.#takeSink(answer.sink);
         this.#queue.push(...this.#session.receive({ kind: 'answer', to: id, answer }));
       },
+      () => {
+        this.#answerFault(id, question.kind);
+      },
     );
+  }
+
+  /** What went wrong here is no fault of the client, who may come again. */
+  #answerFault(id: QuestionId, kind: Question['kind']): void {
+    const reply = this.#session.named(replyFor(FAULT_REPLIES[kind] ?? 'engine-fault'));
+    if (kind === 'message') this.#endTransaction({ kind: 'transaction-ended', why: 'closed', reply });
+    this.#feed({ kind: 'answer', to: id, answer: { effect: 'refuse', reply } });
   }
 
   /**
@@ -304,7 +305,7 @@ export class Connection implements ServerSession, WireOwner, Resting {
     }
     this.#socket = result.socket;
     this.#outbox.moveTo(result.socket);
-    this.#paused = false;
+    this.#flow.moveTo(result.socket);
     this.#queue.push(...this.#session.receive({ kind: 'tls-established', tls: result.tls }));
     attach(result.socket, this);
   }
@@ -321,53 +322,45 @@ export class Connection implements ServerSession, WireOwner, Resting {
 
   #takeSink(sink: ContentSink): void {
     if (this.#session.awaits === 'nothing') sink.abort();
-    else this.#sink = sink;
+    else this.#content.open(sink);
   }
 
   #giveContent(bytes: Uint8Array): void {
     this.#settle(
-      () => (this.#session.awaits === 'nothing' ? undefined : this.#sink?.write(bytes)),
+      () => (this.#session.awaits === 'nothing' ? undefined : this.#content.write(bytes)),
       () => undefined,
+      () => {
+        this.#tell(() => {
+          this.#content.fail();
+        });
+      },
     );
   }
 
-  /** Calls `ask` and hands over what it gives: at once when it is there, else when it comes. Throws nothing. */
-  #settle<T>(ask: () => T | Promise<T>, take: (value: T) => void): void {
-    try {
-      const value = ask();
-      if (!(value instanceof Promise)) {
-        take(value);
-        return;
-      }
-      this.#waiting = true;
-      value.then(take).then(
-        () => {
-          this.#resume();
-        },
-        (error: unknown) => {
-          this.#fail(error);
-          this.#resume();
-        },
-      );
-    } catch (error) {
-      this.#fail(error);
-    }
+  /** What is thrown is told, and then `failed` is called, or the session ends. */
+  #settle<T>(ask: () => T | Promise<T>, take: (value: T) => void, failed?: () => void): void {
+    const isPending = settle(ask, {
+      take,
+      fail: (error) => {
+        this.#host.bug(error, this);
+        if (failed === undefined) this.#end421();
+        else failed();
+      },
+      done: () => {
+        this.#waiting = false;
+        this.#pump(0);
+      },
+    });
+    if (isPending) this.#waiting = true;
   }
 
-  #resume(): void {
-    this.#waiting = false;
-    this.#pump(0);
-  }
-
-  #tellRefused(command: RefusedCommand, reply: Reply): void {
-    this.#tell(() => this.#host.hooks.commandRefused?.(this, command, reply));
+  #tellRefused({ refused, reply }: Extract<SessionOutput, { kind: 'reply' }>): void {
+    if (refused !== undefined) this.#tell(() => this.#host.hooks.commandRefused?.(this, refused, reply));
   }
 
   #endTransaction({ why, reply }: Extract<SessionOutput, { kind: 'transaction-ended' }>): void {
-    const sink = this.#sink;
-    this.#sink = undefined;
     this.#tell(() => {
-      sink?.abort();
+      this.#content.abort();
       this.#host.hooks.transactionEnded?.(this, why, reply);
     });
   }
@@ -395,28 +388,8 @@ export class Connection implements ServerSession, WireOwner, Resting {
     }
   }
 
-  #fail(error: unknown): void {
-    this.#host.bug(error, this);
+  #end421(): void {
     const reply = replyFor('internal-error');
     this.#queue.push(...this.#session.receive({ kind: 'close', reply, reason: 'internal-error', when: 'now' }));
-  }
-
-  #regulate(): void {
-    const { maxWriteBufferBytes } = this.#host.limits;
-    const sinkIsBusy = this.#waiting && this.#session.awaits !== 'answer';
-    const pause =
-      this.#resting ||
-      sinkIsBusy ||
-      this.#session.heldBytes > MAX_WAITING_BYTES ||
-      this.#outbox.waitingBytes > maxWriteBufferBytes;
-    if (pause === this.#paused) return;
-    this.#paused = pause;
-    if (pause) {
-      this.#socket.pause();
-      return;
-    }
-    this.#socket.resume();
-    // What has been read already is worked off now, in the turn that was given for it.
-    this.#socket.read();
   }
 }

@@ -1,8 +1,9 @@
 /**
  * What the owner of a server is asked and told. Types only.
  *
- * At most one hook of a session runs at a time. A synchronous answer costs no microtask. A hook that throws or rejects
- * ends its session with 421 4.3.0; the error goes to `onBug`, the process and the other sessions live on.
+ * At most one hook of a session runs at a time. A synchronous answer costs no microtask. When a hook
+ * throws, rejects or contradicts itself its command is answered 451 4.3.0 (AUTH 454; `connect` 421 4.3.0, and closes), and
+ * so is the message whose sink has thrown; the error goes to `onBug`, the session and the process live on.
  */
 import type {
   Answer,
