@@ -180,10 +180,12 @@ export class RelayHarness {
     );
   }
 
-  async allEnded(messages: readonly MessageToStore[]): Promise<void> {
+  async allEnded(messages: readonly MessageToStore[], deadlineMs = 15_000): Promise<void> {
     const ids = messages.map(({ id }) => id);
     const left = 'select from queue where message_id = any($1)';
-    await waitFor('the end of the messages', async () => (await this.server.query(left, [ids])).length === 0);
+    await waitFor('the end of the messages', async () => (await this.server.query(left, [ids])).length === 0, {
+      deadlineMs,
+    });
   }
 
   /** Waits until nothing of the message is queued, then tells what happened. */

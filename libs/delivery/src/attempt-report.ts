@@ -133,6 +133,9 @@ export class AttemptReporter {
       startedAtMs: place.startedAtMs,
       tookMs: Math.max(0, when.nowMs - place.startedAtMs),
     };
+    const { signed, unsigned } = job.message;
+    if (signed !== undefined) record.signed = signed;
+    if (unsigned !== undefined) record.unsigned = unsigned;
     if (place.address !== undefined) record.address = place.address;
     if (place.port !== undefined) record.port = place.port;
     if (place.tls !== undefined) record.tls = place.tls;

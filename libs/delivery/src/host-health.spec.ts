@@ -33,6 +33,12 @@ describe('the circuit breaker', () => {
     expect(shortest.at(-1)).toBeLessThan(41_000);
   });
 
+  it('takes connections that fail together for one failure', () => {
+    const health = new HostHealth(() => 0);
+    for (let connections = 0; connections < 5; connections += 1) health.failed('host', 10, answer);
+    expect(restOf(health, 10)).toBe(1000);
+  });
+
   it('asks for one probe after a rest, and a connection that works is enough to go on', () => {
     const health = new HostHealth(() => 0);
     health.failed('host', 0, answer);

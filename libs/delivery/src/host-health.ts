@@ -51,8 +51,13 @@ export class HostHealth {
     return this.#hosts.get(key);
   }
 
+  /** Connections that were being made together fail together: that is one failure. */
   failed(key: string, nowMs: number, answer: AttemptAnswer): void {
     const state = this.#hosts.get(key);
+    if (state !== undefined && this.isResting(key, nowMs)) {
+      this.#keep(key, { ...state, answer });
+      return;
+    }
     const failures = (state?.failures ?? 0) + 1;
     const longestMs = Math.min(LONGEST_REST_MS, FIRST_REST_MS * 2 ** Math.min(failures - 1, 10));
     const restMs = longestMs * (1 - JITTER * this.#random());

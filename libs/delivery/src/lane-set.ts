@@ -99,8 +99,10 @@ export class LaneSet {
     }
   }
 
-  retireIdle(nowMs: number): void {
-    for (const lane of this.#lanes) if (lane.depth === 0 && nowMs - lane.idleSinceMs >= IDLE_MS) this.retire(lane);
+  /** `wanted`: others wait for a connection. */
+  retireIdle(nowMs: number, wanted: boolean): void {
+    const idleMs = wanted ? 0 : IDLE_MS;
+    for (const lane of this.#lanes) if (lane.depth === 0 && nowMs - lane.idleSinceMs >= idleMs) this.retire(lane);
   }
 
   retireAll(): void {

@@ -87,7 +87,13 @@ export class NoticeMaker {
   #toStore(job: Job, wanted: Wanted, notice: Notice & { readonly id: string }): MessageToStore {
     const { action, routing } = wanted;
     const { id, sender } = job.message;
-    const recipient = { id: this.#environment.newId(), address: routing.address, route: routing.route };
+    const { address: to, route, headerChanges } = routing;
+    const recipient = {
+      id: this.#environment.newId(),
+      address: to,
+      route,
+      ...(headerChanges === undefined ? {} : { headerChanges }),
+    };
     const recipients = wanted.recipients.map(({ address }) => address);
     const ids = { id: this.#environment.newId(), transactionId: id, sender };
     const told = { noticeId: notice.id, to: sender, recipients };

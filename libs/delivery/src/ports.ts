@@ -18,11 +18,23 @@ export type ContentSource =
       readonly edited?: { readonly head: Uint8Array; readonly fromByte: number };
     };
 
-/** A change to the header of outgoing mail. `set` removes what is there and adds one. */
-export interface HeaderChange {
+/** A change to the header of outgoing mail. Edits come first, whatever their place; signatures cover what they made. */
+export type HeaderChange = FieldEdit | SignatureChange;
+
+/** `set` removes what is there and adds one. */
+export interface FieldEdit {
   readonly op: 'set' | 'add' | 'remove';
   readonly name: string;
   readonly value?: string;
+}
+
+/** A DKIM signature is added, where the author is of this domain. */
+export interface SignatureChange {
+  readonly op: 'sign';
+  readonly domain: string;
+  readonly selector: string;
+  /** Name of the secret that is the key. */
+  readonly secret: string;
 }
 
 /** Mail that is not attempted until a person, or its expiry, decides. */
@@ -113,6 +125,12 @@ export interface QueuedMessage extends SenderWishes {
    * with it; 4xx: they are given up now, as if their time were over.
    */
   readonly refusal?: string;
+  /** Why it can not leave now, where that is ours to mend: nothing is attempted, and it is tried again. */
+  readonly unready?: string;
+  /** Signatures it was given, as policies name them: `example.com/s1`. */
+  readonly signed?: readonly string[];
+  /** Why it leaves without a signature that it was to have. */
+  readonly unsigned?: string;
 }
 
 /** What happened to one recipient in one attempt. `event` is committed with the change of the queue row. */
@@ -267,6 +285,8 @@ export interface NoticeRouting {
   /** The rule that routed it. */
   readonly by: string;
   readonly facts: RecordedFacts;
+  /** Signatures of the notice. */
+  readonly headerChanges?: readonly HeaderChange[];
 }
 
 /** What the worker needs besides queue and ways out. */

@@ -277,10 +277,14 @@ export class RelayWorker {
 
   #place(destined: DestinedJob): void {
     const { definition, job, key } = destined;
-    const { refusal } = job.message;
+    const { refusal, unready } = job.message;
     if (refusal !== undefined) {
       const reply = refusalReply(refusal);
       this.#settle(reply.code < 500 ? withoutTimeLeft(job) : job, { stage: 'policy', reply });
+      return;
+    }
+    if (unready !== undefined) {
+      this.#settle(job, { stage: 'policy', fault: { enhanced: '4.3.5', message: unready, progress: 'none' } });
       return;
     }
     if (definition === undefined) {

@@ -98,7 +98,7 @@ export class SmtpDestination implements Destination {
   }
 
   sweep(nowMs: number): void {
-    this.#lanes.retireIdle(nowMs);
+    this.#lanes.retireIdle(nowMs, this.#ports.budget.contended);
     this.#pump();
   }
 
@@ -300,7 +300,8 @@ export class SmtpDestination implements Destination {
   }
 
   #afterTransaction(lane: Lane): void {
-    const exhausted = this.#ports.budget.contended && lane.connection.completed >= SHARE_MESSAGES;
+    const enough = this.#queue.length === 0 || lane.connection.completed >= SHARE_MESSAGES;
+    const exhausted = enough && this.#ports.budget.contended;
     const needless = exhausted || lane.retiring || this.#lanes.open > this.#concurrency.window;
     if (lane.depth === 0 && (!lane.usable || needless || this.#stopped)) this.#lanes.retire(lane);
     this.#pump();
