@@ -33,6 +33,7 @@ export async function checkSpf(question: SpfQuestion, dns: MailAuthDns): Promise
   const about = {
     identity: isNull ? ('helo' as const) : ('mailfrom' as const),
     domain: domain ?? rawDomain.slice(0, 255).toLowerCase(),
+    // RFC 7208 s4.3: an empty local part is `postmaster`.
     sender: isNull ? `postmaster@${domain ?? rawDomain.slice(0, 255)}` : question.sender,
     clientAddress: question.clientAddress,
   };

@@ -3,7 +3,7 @@
  * and "nobody knows" (SERVFAIL, time-out, refused) is never taken for "there is none". Answers are hostile text: names
  * are checked, their number is bounded. RFC 5321 s5.1, RFC 2308 (negative answers).
  *
- * Known gap: node:dns gives no TTL for MX, so those are kept for a fixed time.
+ * Known gap: node:dns gives no TTL for MX and TXT, so those are kept for a fixed time.
  */
 import { lookup, Resolver as NodeResolver } from 'node:dns/promises';
 import type { DnsAnswer, MxRecord, Resolver } from '#delivery';
@@ -19,6 +19,9 @@ export interface DnsResolverOptions {
 const DEFAULT_TIMEOUT_MS = 3_000;
 const DEFAULT_TRIES = 2;
 const MX_KEPT_MS = 60_000;
+const TXT_KEPT_MS = 60_000;
+/** Of all TXT records of a name together: an answer of 64 KB would be kept 20,000 times. */
+const MAX_TEXT_CHARS = 16_384;
 const NEGATIVE_KEPT_MS = 30_000;
 const FAILURE_KEPT_MS = 3_000;
 const SHORTEST_KEPT_MS = 5_000;
@@ -64,6 +67,16 @@ export class DnsResolver implements Resolver {
   /** IPv4 addresses that the name servers know: no IPv6, nothing of this machine's own. For DNS lists (RFC 5782). */
   ipv4(host: string): Promise<DnsAnswer<string>> {
     return this.#cached(`4 ${host}`, async () => this.#askIpv4(host));
+  }
+
+  /** IPv6 addresses, likewise. */
+  ipv6(host: string): Promise<DnsAnswer<string>> {
+    return this.#cached(`6 ${host}`, async () => this.#askIpv6(host));
+  }
+
+  /** TXT records, the strings of each joined; their number and length are bounded. */
+  txt(name: string): Promise<DnsAnswer<string>> {
+    return this.#cached(`txt ${name}`, async () => this.#askTxt(name));
   }
 
   /** Names that an address claims to have (PTR, `9.113.0.203.in-addr.arpa`): hostile until they lead back to it. */
@@ -114,6 +127,27 @@ export class DnsResolver implements Resolver {
     const name = host.toLowerCase();
     if (!NAME.test(name)) return { answer: { kind: 'no-domain' }, keptMs: NEGATIVE_KEPT_MS };
     return this.#askRecords(async () => this.#resolver.resolve4(name, { ttl: true }));
+  }
+
+  async #askIpv6(host: string): Promise<Timed<string>> {
+    const name = host.toLowerCase();
+    if (!NAME.test(name)) return { answer: { kind: 'no-domain' }, keptMs: NEGATIVE_KEPT_MS };
+    return this.#askRecords(async () => this.#resolver.resolve6(name, { ttl: true }));
+  }
+
+  async #askTxt(name: string): Promise<Timed<string>> {
+    if (!NAME.test(name)) return { answer: { kind: 'no-domain' }, keptMs: NEGATIVE_KEPT_MS };
+    try {
+      const records = (await this.#resolver.resolveTxt(name)).slice(0, MAX_RECORDS);
+      const length = records.flat().reduce((sum, text) => sum + text.length, 0);
+      if (length <= MAX_TEXT_CHARS) {
+        return { answer: { kind: 'found', values: records.map((texts) => texts.join('')) }, keptMs: TXT_KEPT_MS };
+      }
+      const message = `${name} has more than ${String(MAX_TEXT_CHARS)} characters of TXT records`;
+      return { answer: { kind: 'failed', message }, keptMs: NEGATIVE_KEPT_MS };
+    } catch (error) {
+      return failure(error);
+    }
   }
 
   async #askPointers(reversed: string): Promise<Timed<string>> {
