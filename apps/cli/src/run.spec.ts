@@ -113,3 +113,8 @@ test('without Postern here, a command says so and what to do', async () => {
   expect(err).toContain('/nowhere/run.json');
   expect(err).toContain('npm start');
 });
+
+test('tells its version', async () => {
+  const { version } = JSON.parse(readFileSync(join(PROJECT, 'package.json'), 'utf8')) as { version: string };
+  expect(await postern(['--version'])).toEqual({ code: 0, out: `${version}\n`, err: '' });
+});

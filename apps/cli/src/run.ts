@@ -21,6 +21,7 @@ export interface Invocation {
 export async function run(invocation: Invocation): Promise<ExitCode> {
   const { terminal } = invocation;
   const program = createProgram((options) => contextFor(invocation, options), terminal);
+  program.version(versionOf(invocation.programDir), '--version', 'print the version');
   try {
     await program.parseAsync([...invocation.arguments], { from: 'user' });
     return EXIT.ok;
@@ -36,6 +37,11 @@ export async function run(invocation: Invocation): Promise<ExitCode> {
     }
     return error.exitCode;
   }
+}
+
+function versionOf(programDir: string): string {
+  const text = readFileSync(join(projectDir(programDir), 'package.json'), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
 }
 
 function contextFor(invocation: Invocation, options: () => GlobalOptions): CommandContext {
