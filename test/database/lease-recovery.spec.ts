@@ -79,7 +79,7 @@ test('a claim that was committed without an answer is taken back', async () => {
   const message = makeMessage();
   await db.messages.accept(message);
   expect(await db.queue.claim(10)).toHaveLength(1);
-  await db.queue.release(message.recipients.map(({ id }) => id));
+  await db.queue.release(message.recipients.map(({ id }) => ({ recipientId: id, messageId: message.id })));
   wire.deafAfter = 'claim';
   await expect(db.queue.claim(10)).rejects.toMatchObject({ outcomeKnown: false });
   wire.deafAfter = undefined;

@@ -161,7 +161,7 @@ describe('transaction', () => {
       ],
       [],
     );
-    await db.queue.release([byName('queued').recipientId]);
+    await db.queue.release([{ recipientId: byName('queued').recipientId, messageId }]);
     await database.query(`update queue set state = 'held', owner = null where id = $1`, [byName('held').recipientId]);
     db.audit.append([
       {

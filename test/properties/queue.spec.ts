@@ -197,7 +197,7 @@ class Release implements fc.AsyncCommand<Model, Real> {
   check = (model: Readonly<Model>): boolean => leasedBy(model, this.node).length > 0;
   async run(model: Model, real: Real): Promise<void> {
     const some = leasedBy(model, this.node).slice(0, 2);
-    await real.nodes[this.node]?.db.queue.release(some.map(({ id }) => id));
+    await real.nodes[this.node]?.db.queue.release(some.map(({ id, messageId }) => ({ recipientId: id, messageId })));
     for (const recipient of some) recipient.place = { kind: 'waiting' };
     await same(model, real);
   }

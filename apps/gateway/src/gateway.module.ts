@@ -14,6 +14,10 @@ import { SpoolSweeper } from './inbound/spool-sweeper.js';
 import { TurnedAwayTally } from './inbound/turned-away.js';
 import { LimitCounts } from './limits/limit-counts.js';
 import type { Logger } from './log.js';
+import { Drain } from './operations/drain.js';
+import { LastError } from './operations/last-error.js';
+import { OperatorWishes } from './operations/operator-wishes.js';
+import { SuspendedDestinations } from './operations/suspended-destinations.js';
 import { routeNotice } from './policy/notice-routing.js';
 import { PolicyHolder } from './policy/policy-holder.js';
 import { PolicyReloader } from './policy/policy-reloader.js';
@@ -25,11 +29,18 @@ import { DATABASE, LISTENERS_REFERENCE, SERVER, type ListenersReference } from '
 
 @Module({})
 export class GatewayModule {
-  static with(config: GatewayConfig, log: Logger): DynamicModule {
+  static with(config: GatewayConfig, log: Logger, lastError: LastError): DynamicModule {
     return {
       module: GatewayModule,
       providers: [
         PolicyHolder,
+        Drain,
+        { provide: LastError, useValue: lastError },
+        {
+          provide: SuspendedDestinations,
+          inject: [DATABASE],
+          useFactory: (database: Database) => new SuspendedDestinations(database.destinations),
+        },
         { provide: LISTENERS_REFERENCE, useValue: { current: undefined } satisfies ListenersReference },
         {
           provide: SpoolDirectory,
@@ -48,6 +59,7 @@ export class GatewayModule {
         relayProvider(config, log),
         policyProvider(config, log),
         reviewProvider(log),
+        wishesProvider(config, log),
         gatewayProvider(config, log),
       ],
     };
@@ -88,7 +100,15 @@ function sweeperProvider(config: GatewayConfig, log: Logger): FactoryProvider {
   };
 }
 
-type RelayUses = readonly [Database, RouteTable, PolicyHolder, AuditIntake, ListenersReference, SpoolDirectory];
+type RelayUses = readonly [
+  Database,
+  RouteTable,
+  PolicyHolder,
+  AuditIntake,
+  ListenersReference,
+  SpoolDirectory,
+  SuspendedDestinations,
+];
 
 function relayProvider(config: GatewayConfig, log: Logger): FactoryProvider {
   const options = {
@@ -99,15 +119,25 @@ function relayProvider(config: GatewayConfig, log: Logger): FactoryProvider {
   };
   return {
     provide: RelayRunner,
-    inject: [DATABASE, RouteTable, PolicyHolder, AuditIntake, LISTENERS_REFERENCE, SpoolDirectory],
-    useFactory: (...[database, routes, holder, audit, listeners, spool]: RelayUses) =>
+    inject: [
+      DATABASE,
+      RouteTable,
+      PolicyHolder,
+      AuditIntake,
+      LISTENERS_REFERENCE,
+      SpoolDirectory,
+      SuspendedDestinations,
+    ],
+    useFactory: (...[database, routes, holder, audit, listeners, spool, suspended]: RelayUses) =>
       new RelayRunner(options, {
         queue: spooledQueue(database.queue, spool),
         routes,
         secrets: database.secrets,
+        countGateways: async () => (await database.nodes.list()).filter(({ alive }) => alive).length,
         newId,
         routeNotice: (recipient) => routeNotice(holder.current, recipient, new Date().toISOString()),
         isSelf: (_host, address, port) => listeners.current?.isOwn(address, port) ?? false,
+        isSuspended: (domain) => suspended.has(domain),
         appendEvents: (events) => {
           audit.append(events);
         },
@@ -166,6 +196,25 @@ function reviewProvider(log: Logger): FactoryProvider {
   };
 }
 
+type WishesUses = readonly [Database, RelayRunner, SuspendedDestinations, Drain, PolicyHolder];
+
+function wishesProvider(config: GatewayConfig, log: Logger): FactoryProvider {
+  return {
+    provide: OperatorWishes,
+    inject: [DATABASE, RelayRunner, SuspendedDestinations, Drain, PolicyHolder],
+    useFactory: (...[database, relay, suspended, drain, holder]: WishesUses) =>
+      new OperatorWishes({
+        database,
+        relay,
+        suspended,
+        drain,
+        currentPolicy: () => holder.current,
+        nodeName: config.nodeName,
+        log,
+      }),
+  };
+}
+
 type GatewayUses = readonly [
   Database,
   SmtpServer,
@@ -178,6 +227,9 @@ type GatewayUses = readonly [
   CertificateStore,
   TurnedAwayTally,
   LimitCounts,
+  OperatorWishes,
+  Drain,
+  LastError,
 ];
 
 function gatewayProvider(config: GatewayConfig, log: Logger): FactoryProvider {
@@ -195,6 +247,9 @@ function gatewayProvider(config: GatewayConfig, log: Logger): FactoryProvider {
       CertificateStore,
       TurnedAwayTally,
       LimitCounts,
+      OperatorWishes,
+      Drain,
+      LastError,
     ],
     useFactory: (...uses: GatewayUses) => {
       const [
@@ -209,6 +264,9 @@ function gatewayProvider(config: GatewayConfig, log: Logger): FactoryProvider {
         certificates,
         turnedAway,
         limitCounts,
+        wishes,
+        drain,
+        lastError,
       ] = uses;
       const parts = {
         database,
@@ -222,6 +280,9 @@ function gatewayProvider(config: GatewayConfig, log: Logger): FactoryProvider {
         certificates,
         turnedAway,
         limitCounts,
+        wishes,
+        drain,
+        lastError,
       };
       return new Gateway({ config, log, ...parts });
     },

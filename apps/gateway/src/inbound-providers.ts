@@ -17,6 +17,7 @@ import { GreylistMemory } from './greylist/greylist-memory.js';
 import { LimitCounts } from './limits/limit-counts.js';
 import { LimitGate } from './limits/limit-gate.js';
 import type { Logger } from './log.js';
+import { Drain } from './operations/drain.js';
 import { PolicyHolder } from './policy/policy-holder.js';
 import { DnsResolver } from './relay/dns-resolver.js';
 import { RelayRunner } from './relay/relay-runner.js';
@@ -82,14 +83,25 @@ type AnswerUses = readonly [
 function answersProvider(config: GatewayConfig, log: Logger): FactoryProvider {
   return {
     provide: InboundAnswers,
-    inject: [DATABASE, PolicyHolder, AuditIntake, MemoryBudget, AcceptMessage, DnsFacts, TurnedAwayTally, LimitCounts],
-    useFactory: (...[database, holder, audit, budget, acceptMessage, dns, turnedAway, counts]: AnswerUses) =>
+    inject: [
+      DATABASE,
+      PolicyHolder,
+      AuditIntake,
+      MemoryBudget,
+      AcceptMessage,
+      DnsFacts,
+      TurnedAwayTally,
+      LimitCounts,
+      Drain,
+    ],
+    useFactory: (...[database, holder, audit, budget, acceptMessage, dns, turnedAway, counts, drain]: AnswerUses) =>
       new InboundAnswers({
         hostname: config.hostname,
         bodies:
           config.bodyStore === 'database'
             ? new ChunkBodies(database.contents)
             : new SpoolBodies(spoolDirOf(config.dataDir)),
+  Drain,
         inlineContentBytes: config.inlineContentBytes,
         budget,
         log,
@@ -112,6 +124,7 @@ function certificatesProvider(config: GatewayConfig, log: Logger): FactoryProvid
   return {
     provide: CertificateStore,
     inject: [AuditIntake],
+        isDraining: () => drain.active,
     useFactory: (audit: AuditIntake) =>
       new CertificateStore({
         directory: config.certificateDir,

@@ -26,6 +26,8 @@ export interface AnswerDependencies {
   readonly currentPolicy: () => LivePolicy | undefined;
   /** Whether the database answers: without audit there is no mail. */
   readonly canStore: () => boolean;
+  /** Whether an operator wants no new mail here. */
+  readonly isDraining: () => boolean;
   readonly appendAudit: (events: readonly AuditEvent[]) => void;
   readonly acceptMessage: AcceptMessage;
   readonly turnedAway: Pick<TurnedAwayTally, 'add'>;

@@ -31,6 +31,7 @@ import type { AnswerDependencies } from './answer-dependencies.js';
 import { AuthAnswers } from './auth-answers.js';
 import { ContentAnswers } from './content-answers.js';
 import { EnvelopeAnswers } from './envelope-answers.js';
+import { SERVICE_NOT_READY } from './replies.js';
 import { SessionAnswers } from './session-answers.js';
 
 export class InboundAnswers implements SmtpServerHooks {
@@ -40,8 +41,10 @@ export class InboundAnswers implements SmtpServerHooks {
   readonly #content: ContentAnswers;
 
   readonly #turnedAway: AnswerDependencies['turnedAway'];
+  readonly #isDraining: AnswerDependencies['isDraining'];
 
   constructor(use: AnswerDependencies) {
+    this.#isDraining = use.isDraining;
     this.#turnedAway = use.turnedAway;
     this.#session = new SessionAnswers(use);
     this.#auth = new AuthAnswers(use);
@@ -58,6 +61,7 @@ export class InboundAnswers implements SmtpServerHooks {
   }
 
   mail(session: ServerSession, reversePath: ReversePath, parameters: MailParams): MaybePromise<Answer> {
+    if (this.#isDraining()) return { effect: 'refuse', reply: SERVICE_NOT_READY, close: true };
     return this.#envelope.mail(session, reversePath, parameters);
   }
 

@@ -24,6 +24,9 @@ export class SessionAnswers {
     if (policy === undefined || !isServed(policy, inbound) || !this.use.canStore()) {
       return this.#refuseConnection(session, inbound, SERVICE_NOT_READY, 'builtin/not-ready');
     }
+    if (this.use.isDraining()) {
+      return this.#refuseConnection(session, inbound, SERVICE_NOT_READY, 'builtin/draining');
+    }
     const needed = policy.snapshot.policy.neededFacts;
     inbound.lookUps.begin(needed);
     const judge = (): MaybePromise<Answer> => this.#judgeConnect(session, inbound, policy);
