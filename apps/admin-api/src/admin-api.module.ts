@@ -10,6 +10,8 @@ import { AuditService } from './audit/audit.service.js';
 import { EVIDENCE, NO_EVIDENCE, type Evidence } from './audit/evidence.js';
 import { AuthGuard } from './auth/auth.guard.js';
 import { DatabaseAccess } from './database-access.js';
+import { DestinationsController } from './destinations/destinations.controller.js';
+import { DestinationsService } from './destinations/destinations.service.js';
 import { GatewaysController } from './gateways/gateways.controller.js';
 import { GatewaysService } from './gateways/gateways.service.js';
 import { HealthController } from './health/health.controller.js';
@@ -28,6 +30,12 @@ import { OperationsService } from './operations/operations.service.js';
 import { LivePolicyReader } from './policies/live-policy-reader.js';
 import { PoliciesController } from './policies/policies.controller.js';
 import { PoliciesService } from './policies/policies.service.js';
+import { LiveRouting } from './queue/live-routing.js';
+import { ManyMessagesController } from './queue/many-messages.controller.js';
+import { ManyMessagesService } from './queue/many-messages.service.js';
+import { MessagesController } from './queue/messages.controller.js';
+import { MessagesService } from './queue/messages.service.js';
+import { QueueChanger } from './queue/queue-changer.js';
 import { QueueController } from './queue/queue.controller.js';
 import { QueueService } from './queue/queue.service.js';
 import { ReviewsController } from './reviews/reviews.controller.js';
@@ -66,11 +74,16 @@ export class AdminApiModule {
       ApiKeysService,
       AuditService,
       ExplanationsService,
+      DestinationsService,
       GatewaysService,
       HealthService,
       ListsService,
       OperationsService,
       PoliciesService,
+      LiveRouting,
+      ManyMessagesService,
+      MessagesService,
+      QueueChanger,
       QueueService,
       ReviewsService,
       SecretsService,
@@ -83,6 +96,9 @@ export class AdminApiModule {
       ListsController,
       TransactionsController,
       QueueController,
+      MessagesController,
+      ManyMessagesController,
+      DestinationsController,
       ReviewsController,
       GatewaysController,
       AccountsController,

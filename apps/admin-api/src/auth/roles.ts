@@ -1,7 +1,7 @@
 import { SetMetadata, type CustomDecorator } from '@nestjs/common';
 
 /** What a key may do. A role may do what the roles after it may. */
-export const ROLES = ['admin', 'viewer'] as const;
+export const ROLES = ['admin', 'queue-operator', 'helpdesk', 'viewer'] as const;
 export type Role = (typeof ROLES)[number];
 
 export const ROUTE_ACCESS = 'postern:route-access';

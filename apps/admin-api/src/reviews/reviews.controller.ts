@@ -32,6 +32,7 @@ export class ReviewsController {
   }
 
   @Get(':id')
+  @RequiresRole('helpdesk')
   @ApiOperation({ operationId: 'getReview', summary: 'Held mail with its header and the beginning of its text' })
   @ApiOkResponse({ type: ReviewDto })
   @ApiProblems('not-found')
@@ -40,6 +41,7 @@ export class ReviewsController {
   }
 
   @Post(':id\\:release')
+  @RequiresRole('helpdesk')
   @Idempotent()
   @HttpCode(HttpStatus.OK)
   @ApiOperation({
@@ -56,6 +58,7 @@ export class ReviewsController {
   }
 
   @Post(':id\\:reject')
+  @RequiresRole('helpdesk')
   @Idempotent()
   @HttpCode(HttpStatus.OK)
   @ApiOperation({ operationId: 'rejectReview', summary: 'Refuse it; its sender gets a notice that says so' })
@@ -67,6 +70,7 @@ export class ReviewsController {
   }
 
   @Post(':id\\:return')
+  @RequiresRole('helpdesk')
   @Idempotent()
   @HttpCode(HttpStatus.OK)
   @ApiOperation({ operationId: 'returnReview', summary: 'Send it back without a judgement; its sender gets a notice' })
@@ -78,6 +82,7 @@ export class ReviewsController {
   }
 
   @Post(':id\\:discard')
+  @RequiresRole('helpdesk')
   @Idempotent()
   @HttpCode(HttpStatus.OK)
   @ApiOperation({ operationId: 'discardReview', summary: 'Throw it away; nobody is told. `Reason` is required' })
