@@ -8,6 +8,8 @@ import { newId, openDatabase, type Database } from '#database';
 import { ChunkBodies } from '../../apps/gateway/src/inbound/body-store.js';
 import { ContentBuffer } from '../../apps/gateway/src/inbound/content-buffer.js';
 import { MemoryBudget } from '../../apps/gateway/src/inbound/memory-budget.js';
+import { OutgoingMail } from '../../apps/gateway/src/relay/outgoing-mail.js';
+import { SigningKeys } from '../../apps/gateway/src/relay/signing-keys.js';
 import { SpoolDirectory, spooledQueue } from '../../apps/gateway/src/relay/spooled-queue.js';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.js';
 import { makeMessage, outcomesOf } from './message.js';
@@ -16,11 +18,13 @@ let database: TestDatabase;
 let one: Database;
 let two: Database;
 let directory: string;
+let outgoing: OutgoingMail;
 
 beforeAll(async () => {
   database = await createTestDatabase();
   one = await openDatabase({ url: database.url });
   two = await openDatabase({ url: database.url });
+  outgoing = new OutgoingMail(new SigningKeys(two.secrets));
   directory = mkdtempSync(join(tmpdir(), 'postern-chunks-'));
   for (const name of ['one', 'two']) mkdirSync(join(directory, name));
 });
@@ -60,7 +64,7 @@ test('another gateway delivers it, octet for octet', async () => {
   const spool = new SpoolDirectory(join(directory, 'two'), (id) => two.contents.read(id));
   const finished: string[] = [];
   spool.onFinished((ids) => finished.push(...ids));
-  const queue = spooledQueue(two.queue, spool);
+  const queue = spooledQueue(two.queue, spool, outgoing);
   const [claimed] = await queue.claim(10);
   if (claimed?.content.kind !== 'spool') throw new Error('a file was expected');
   expect(readFileSync(claimed.content.file).subarray(13).equals(bytes)).toBe(true);
@@ -78,7 +82,7 @@ test('content that is gone fails its own attempt, and no other', async () => {
   const sound = makeMessage();
   await one.messages.accept(sound);
   const spool = new SpoolDirectory(join(directory, 'two'), (id) => two.contents.read(id));
-  const claimed = await spooledQueue(two.queue, spool).claim(10);
+  const claimed = await spooledQueue(two.queue, spool, outgoing).claim(10);
   expect(claimed.map(({ id }) => id).sort()).toEqual([lost.id, sound.id].sort());
   expect(claimed.find(({ id }) => id === lost.id)?.content).toEqual({ kind: 'spool', file: '', sizeBytes: 0 });
 });

@@ -22,6 +22,7 @@ import { routeNotice } from './policy/notice-routing.js';
 import { PolicyHolder } from './policy/policy-holder.js';
 import { PolicyReloader } from './policy/policy-reloader.js';
 import { RouteTable } from './policy/route-table.js';
+import { OutgoingMail } from './relay/outgoing-mail.js';
 import { RelayRunner } from './relay/relay-runner.js';
 import { SpoolDirectory, spoolDirOf, spooledQueue } from './relay/spooled-queue.js';
 import { ReviewRunner } from './reviews/review-runner.js';
@@ -108,6 +109,7 @@ type RelayUses = readonly [
   ListenersReference,
   SpoolDirectory,
   SuspendedDestinations,
+  OutgoingMail,
 ];
 
 function relayProvider(config: GatewayConfig, log: Logger): FactoryProvider {
@@ -127,10 +129,11 @@ function relayProvider(config: GatewayConfig, log: Logger): FactoryProvider {
       LISTENERS_REFERENCE,
       SpoolDirectory,
       SuspendedDestinations,
+      OutgoingMail,
     ],
-    useFactory: (...[database, routes, holder, audit, listeners, spool, suspended]: RelayUses) =>
+    useFactory: (...[database, routes, holder, audit, listeners, spool, suspended, outgoing]: RelayUses) =>
       new RelayRunner(options, {
-        queue: spooledQueue(database.queue, spool),
+        queue: spooledQueue(database.queue, spool, outgoing),
         routes,
         secrets: database.secrets,
         countGateways: async () => (await database.nodes.list()).filter(({ alive }) => alive).length,

@@ -20,7 +20,10 @@ import type { Logger } from './log.js';
 import { Drain } from './operations/drain.js';
 import { PolicyHolder } from './policy/policy-holder.js';
 import { DnsResolver } from './relay/dns-resolver.js';
+import { FirstAttempts } from './relay/first-attempts.js';
+import { OutgoingMail } from './relay/outgoing-mail.js';
 import { RelayRunner } from './relay/relay-runner.js';
+import { SigningKeys } from './relay/signing-keys.js';
 import { ChunkBodies, SpoolBodies } from './inbound/body-store.js';
 import { SpoolDirectory, spoolDirOf } from './relay/spooled-queue.js';
 import { DATABASE, LISTENERS_REFERENCE, SERVER, type ListenersReference } from './tokens.js';
@@ -31,10 +34,20 @@ export function inboundProviders(config: GatewayConfig, log: Logger): Provider[]
     { provide: LimitCounts, useValue: new LimitCounts() },
     { provide: DnsFacts, useValue: new DnsFacts({ servers: factResolver(config) }) },
     {
+      provide: OutgoingMail,
+      inject: [DATABASE],
+      useFactory: (database: Database) => new OutgoingMail(new SigningKeys(database.secrets)),
+    },
+    {
       provide: AcceptMessage,
-      inject: [DATABASE, RelayRunner, SpoolDirectory],
-      useFactory: (database: Database, relay: RelayRunner, spool: SpoolDirectory) =>
-        new AcceptMessage(database.messages, relay, (content) => spool.readable(content), log),
+      inject: [DATABASE, RelayRunner, SpoolDirectory, OutgoingMail],
+      useFactory: (database: Database, relay: RelayRunner, spool: SpoolDirectory, outgoing: OutgoingMail) =>
+        new AcceptMessage(
+          database.messages,
+          new FirstAttempts(relay, outgoing),
+          (content) => spool.readable(content),
+          log,
+        ),
     },
     {
       provide: TurnedAwayTally,
@@ -78,6 +91,7 @@ type AnswerUses = readonly [
   DnsFacts,
   TurnedAwayTally,
   LimitCounts,
+  Drain,
 ];
 
 function answersProvider(config: GatewayConfig, log: Logger): FactoryProvider {
@@ -101,7 +115,6 @@ function answersProvider(config: GatewayConfig, log: Logger): FactoryProvider {
           config.bodyStore === 'database'
             ? new ChunkBodies(database.contents)
             : new SpoolBodies(spoolDirOf(config.dataDir)),
-  Drain,
         inlineContentBytes: config.inlineContentBytes,
         budget,
         log,
@@ -111,6 +124,7 @@ function answersProvider(config: GatewayConfig, log: Logger): FactoryProvider {
         greylist: new GreylistMemory({ store: database.greylist, log }),
         currentPolicy: () => holder.current,
         canStore: () => audit.canStore,
+        isDraining: () => drain.active,
         appendAudit: (events) => {
           audit.append(events);
         },
@@ -124,7 +138,6 @@ function certificatesProvider(config: GatewayConfig, log: Logger): FactoryProvid
   return {
     provide: CertificateStore,
     inject: [AuditIntake],
-        isDraining: () => drain.active,
     useFactory: (audit: AuditIntake) =>
       new CertificateStore({
         directory: config.certificateDir,

@@ -52,6 +52,8 @@ export interface RecordedRecipient {
     readonly name: string;
     readonly value?: string;
   }[];
+  /** Keys that are to sign its mail, `domain/selector`. */
+  readonly signatures?: readonly string[];
   /** What the sender asked about notices for it (RFC 3461), as given. */
   readonly parameters?: { readonly notify?: readonly string[]; readonly originalRecipient?: string };
   /** Rule that added it (`add-recipient`, or a copy): the client never named it, and nothing was judged for it. */
@@ -143,6 +145,10 @@ export interface AttemptRecord {
     readonly fingerprint?: string;
     readonly why?: string;
   };
+  /** Keys it left signed with, `domain/selector`. */
+  readonly signed?: readonly string[];
+  /** Why it left without a signature that it was to have. */
+  readonly unsigned?: string;
   readonly startedAtMs: number;
   readonly tookMs: number;
   /** Next attempt, for deferrals. Milliseconds since the epoch. */

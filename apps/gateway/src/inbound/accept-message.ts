@@ -9,7 +9,6 @@ import type { ContentSource, MessageToStore, QueuedMessage } from '#delivery';
 import { OperationalError } from '#database';
 import type { Reply } from '#smtp-core';
 import type { Logger } from '../log.js';
-import { withHeaderChanges } from '../relay/header-changes.js';
 import { chunksOf } from './body-store.js';
 import { noRoom, notNow } from './replies.js';
 
@@ -21,7 +20,7 @@ export interface MessageStore {
 export interface FirstAttempt {
   /** Whether a message of this size would be taken now: decides whether its rows are stored leased to this node. */
   hasRoom(sizeBytes: number, recipients: AcceptRequest['recipients']): boolean;
-  /** Takes the message for an attempt from memory. When it has no room after all, it gives the leases back itself. */
+  /** Takes the message for an attempt from memory, once its header is as it leaves. When it has no room after all, it gives the leases back itself. */
   offer(message: QueuedMessage): boolean;
   /** A hint that rows are due. */
   wake(): void;
@@ -82,7 +81,8 @@ export class AcceptMessage {
       else group.push(recipient);
     }
     for (const recipients of groups.values()) {
-      const message = {
+      const headerChanges = recipients[0]?.headerChanges;
+      this.firstAttempt.offer({
         id: request.id,
         sender: request.sender,
         content,
@@ -101,8 +101,8 @@ export class AcceptMessage {
           ...(notify !== undefined && { notify }),
           ...(originalRecipient !== undefined && { originalRecipient }),
         })),
-      };
-      this.firstAttempt.offer(withHeaderChanges(message, recipients[0]?.headerChanges));
+        ...(headerChanges !== undefined && { headerChanges }),
+      });
     }
   }
 }

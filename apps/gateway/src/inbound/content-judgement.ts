@@ -7,6 +7,7 @@ import { newId } from '#database';
 import type { HeldForReview, RecipientToStore } from '#delivery';
 import { previewOf } from '#mime';
 import { judgeMessage, settleVerdicts, type Facts, type MessageOutcome, type RecipientDecision } from '#policy';
+import { outgoingChanges, signatureNames } from '../relay/outgoing-changes.js';
 import type { InboundTransaction } from './inbound-session.js';
 import { refusal, replyText } from './replies.js';
 
@@ -38,8 +39,8 @@ function judged(
   recorded: RecordedRecipient,
   decision: RecipientDecision,
 ): RecordedRecipient {
-  const { route: _route, ...before } = recorded;
-  const { reply, instead, headers, reviewQueue, route } = decision;
+  const { route: _route, signatures: _signatures, ...before } = recorded;
+  const { reply, instead, headers, reviewQueue, route, signatures } = decision;
   return {
     ...before,
     address: decision.recipient,
@@ -49,6 +50,7 @@ function judged(
     ...(route !== undefined && { route }),
     ...(reviewQueue !== undefined && { reviewQueue }),
     ...(headers !== undefined && { headers }),
+    ...(signatures !== undefined && { signatures: signatureNames(signatures) }),
     ...(instead !== undefined && { instead: insteadOf(instead) }),
   };
 }
@@ -74,25 +76,25 @@ export function recipientsToStore(transaction: InboundTransaction, head: () => U
     const decision = transaction.decisions[index];
     if (decision === undefined || (recipient.verdict !== 'accept' && recipient.verdict !== 'hold')) continue;
     const { id, address, headers, parameters } = recipient;
+    const headerChanges = outgoingChanges(headers, decision.signatures);
     stored.push({
       id,
       address,
       route: recipient.route ?? '',
       ...parameters,
-      ...(headers !== undefined && { headerChanges: headers }),
+      ...(headerChanges !== undefined && { headerChanges }),
       ...(recipient.verdict === 'hold' && { review: held.make(recipient) }),
     });
     for (const one of addedBy(decision, recipient)) {
       if (isRepeated(added, one)) continue;
       added.push(one);
-      const { headers: changes } = one;
       stored.push({
         id: one.id,
         address: one.address,
         route: one.route ?? '',
         // Nobody but the policy knows of them: their failure is nobody else's business.
         notify: ['NEVER'],
-        ...(changes !== undefined && { headerChanges: changes }),
+        ...(headerChanges !== undefined && { headerChanges }),
       });
     }
   }
@@ -100,7 +102,7 @@ export function recipientsToStore(transaction: InboundTransaction, head: () => U
   return stored;
 }
 
-function addedBy(decision: RecipientDecision, { headers }: RecordedRecipient): RecordedRecipient[] {
+function addedBy(decision: RecipientDecision, { headers, signatures }: RecordedRecipient): RecordedRecipient[] {
   return (decision.added ?? []).map(({ address, route, by }) => ({
     id: newId(),
     original: address,
@@ -112,6 +114,7 @@ function addedBy(decision: RecipientDecision, { headers }: RecordedRecipient): R
     facts: {},
     addedBy: by,
     ...(headers !== undefined && { headers }),
+    ...(signatures !== undefined && { signatures }),
   }));
 }
 

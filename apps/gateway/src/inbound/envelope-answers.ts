@@ -17,6 +17,7 @@ import type {
 import type { MaybePromise, ServerSession } from '#smtp-net';
 import type { LimitGate } from '../limits/limit-gate.js';
 import type { LivePolicy } from '../policy/policy-holder.js';
+import { signatureNames } from '../relay/outgoing-changes.js';
 import type { AnswerDependencies } from './answer-dependencies.js';
 import { countedOf, stateOf, transactionOf, type InboundTransaction } from './inbound-session.js';
 import { noRoom, notNow, refusal, replyText, tooManyRefused } from './replies.js';
@@ -254,6 +255,7 @@ function recordRecipient(
     by: decision.by,
     reply: replyText(reply),
     ...(decision.route !== undefined && { route: decision.route }),
+    ...(decision.signatures !== undefined && { signatures: signatureNames(decision.signatures) }),
     ...(decision.tags.length > 0 && { tags: decision.tags }),
     facts,
     ...(Object.keys(parameters).length > 0 && { parameters }),
@@ -263,6 +265,7 @@ function recordRecipient(
 /** How a transaction that reached no acceptance is recorded: refused where we refused it, abandoned where the client left. */
 function endOf(transaction: InboundTransaction, why: EndReason): Pick<TransactionEnd, 'kind' | 'by' | 'reason'> {
   if (why === 'content-refused') return { kind: 'transaction.refused', by: 'builtin/content', reason: why };
+  if (why === 'fault') return { kind: 'transaction.refused', by: 'builtin/fault', reason: why };
   const refusedAll = transaction.recipients.length > 0 && transaction.accepted.length === 0;
   return refusedAll
     ? { kind: 'transaction.refused', by: decidingRule(transaction), reason: 'all-recipients-refused' }

@@ -2,6 +2,7 @@
 import type { RecordedFacts } from '#audit';
 import type { NoticeRouting } from '#delivery';
 import { judgeNotice } from '#policy';
+import { outgoingChanges } from '../relay/outgoing-changes.js';
 import type { LivePolicy } from './policy-holder.js';
 
 /** Undefined when the policy has no route for it: the bounce is then suppressed, and that is recorded. */
@@ -10,6 +11,7 @@ export function routeNotice(live: LivePolicy | undefined, recipient: string, tim
   const facts: RecordedFacts = { sender: '', recipient, time };
   const decision = judgeNotice(live.snapshot, facts);
   if (decision.verdict !== 'accept' || decision.route === undefined) return undefined;
+  const headerChanges = outgoingChanges(undefined, decision.signatures);
   return {
     route: decision.route,
     address: decision.recipient,
@@ -17,5 +19,6 @@ export function routeNotice(live: LivePolicy | undefined, recipient: string, tim
     snapshot: live.recorded,
     by: decision.by,
     facts,
+    ...(headerChanges !== undefined && { headerChanges }),
   };
 }

@@ -7,7 +7,7 @@ import { open, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ContentSource, QueuedMessage, QueueStore } from '#delivery';
 import { chunksOf } from '../inbound/body-store.js';
-import { changedMessage } from './header-changes.js';
+import type { OutgoingMail } from './outgoing-mail.js';
 
 export function spoolDirOf(dataDir: string): string {
   return join(dataDir, 'spool');
@@ -22,13 +22,13 @@ export interface Spool {
   finished(messageIds: readonly string[]): void;
 }
 
-export function spooledQueue(queue: QueueStore, spool: Spool): QueueStore {
+export function spooledQueue(queue: QueueStore, spool: Spool, outgoing: Pick<OutgoingMail, 'prepared'>): QueueStore {
   return {
     claim: async (limit, wishes) => {
       const claimed = await queue.claim(limit, wishes);
       if (!claimed.some(needsWork))
         return claimed.map((message) => ({ ...message, content: spool.readable(message.content) }));
-      return Promise.all(claimed.map((message) => preparedOrUnreadable(message, spool)));
+      return Promise.all(claimed.map((message) => preparedOrUnreadable(message, spool, outgoing)));
     },
     record: async (outcomes, notices) => {
       const result = await queue.record(outcomes, notices);
@@ -44,10 +44,14 @@ function needsWork({ content, headerChanges }: QueuedMessage): boolean {
 }
 
 /** What cannot be read fails its own attempt, where that is told, not the claim of others; it never goes out unchanged. */
-async function preparedOrUnreadable(message: QueuedMessage, spool: Spool): Promise<QueuedMessage> {
+async function preparedOrUnreadable(
+  message: QueuedMessage,
+  spool: Spool,
+  outgoing: Pick<OutgoingMail, 'prepared'>,
+): Promise<QueuedMessage> {
   try {
     const content = await spool.fetched(message.content);
-    return await changedMessage({ ...message, content });
+    return await outgoing.prepared({ ...message, content });
   } catch {
     return { ...message, content: { kind: 'spool', file: '', sizeBytes: 0 } };
   }

@@ -6,6 +6,7 @@ import type { AuditEvent } from '#audit';
 import { aboutMail, newId, type Database, type DueReview, type ReviewSettlement } from '#database';
 import type { CompiledPolicy, RecipientDecision } from '#policy';
 import type { LivePolicy } from '../policy/policy-holder.js';
+import { outgoingChanges } from '../relay/outgoing-changes.js';
 import type { Spool } from '../relay/spooled-queue.js';
 import type { Logger } from '../log.js';
 import { judgeRelease } from './judge-release.js';
@@ -130,13 +131,14 @@ export class ReviewRunner {
       await this.#keep(mail, live, { word, decision });
       return true;
     }
-    const { recipient: address, route, headers } = decision;
+    const { recipient: address, route, headers, signatures } = decision;
+    const headerChanges = outgoingChanges(headers, signatures);
     const added = (decision.added ?? []).map((one) => ({ id: newId(), ...one }));
     const settlement: ReviewSettlement = {
       kind: 'queue',
       address,
       route,
-      ...(headers !== undefined && { headerChanges: headers }),
+      ...(headerChanges !== undefined && { headerChanges }),
       added,
     };
     await this.#settle(mail, settlement, {
