@@ -24,8 +24,13 @@ afterEach(async () => {
 const DAY_MS = 86_400_000;
 
 /** The first recipient waits, the others go on. */
-async function held(expiresAtMs = Date.now() + DAY_MS, recipients = ['bob@example.net']): Promise<MessageToStore> {
-  const message = makeMessage({ recipients, leased: true });
+async function held(
+  expiresAtMs = Date.now() + DAY_MS,
+  recipients = ['bob@example.net'],
+  id = newId(),
+  eventId: (id: string) => string = (same) => same,
+): Promise<MessageToStore> {
+  const message = makeMessage({ id, recipients, leased: true });
   const review: HeldForReview = {
     queue: 'review',
     rule: 'message/programs',
@@ -35,7 +40,8 @@ async function held(expiresAtMs = Date.now() + DAY_MS, recipients = ['bob@exampl
   };
   const [first, ...rest] = message.recipients;
   if (first === undefined) throw new Error('no recipient');
-  const stored = { ...message, recipients: [{ ...first, review }, ...rest] };
+  const events = message.events.map((event) => ({ ...event, id: eventId(event.id), recipient: recipients[0] ?? '' }));
+  const stored = { ...message, events, recipients: [{ ...first, review }, ...rest] };
   await db.messages.accept(stored);
   return stored;
 }
@@ -124,6 +130,32 @@ describe('held mail', () => {
     expect((await db.audit.transaction(mail.messageId))?.recipients).toMatchObject([
       { id: mail.id },
       { address: 'auditor@example.net', route: 'archive', addedBy: 'copies/all', state: 'delivering' },
+    ]);
+  });
+
+  test('released days later: the transaction is found by whom the release added, and by the new address', async () => {
+    await database.query(`select make_days(array[(now() - interval '9 days')::date])`);
+    const old = (id: string): string => {
+      const hex = (Date.now() - 9 * DAY_MS).toString(16).padStart(12, '0');
+      return `${hex.slice(0, 8)}-${hex.slice(8)}${id.slice(13)}`;
+    };
+    const message = await held(Date.now() - 1000, ['late@example.net'], old(newId()), old);
+    const mail = await claimed();
+    const added = [{ id: newId(), address: 'Later@example.net', route: 'archive', by: 'copies/all' }];
+    const data = { queue: 'review', rule: mail.rule, actor: 'ann', revision: 1, route: 'capture', address: 'x', added };
+    const event: AuditEvent = { id: newId(), ...aboutMail(mail), kind: 'review.released', data };
+    const settlement = { kind: 'queue', address: 'moved@example.net', route: 'capture', added } as const;
+    expect(await db.reviews.settle(mail, settlement, event)).toBe(true);
+    const found = async (recipient: string, more: object = {}): Promise<unknown> =>
+      (await db.audit.searchTransactions({ recipient, ...more })).data.map(({ id }) => id);
+    for (const address of ['later@example.net', 'moved@example.net']) {
+      expect([address, await found(address)]).toEqual([address, [message.id]]);
+      expect(await found(address, { verdict: 'refused' })).toEqual([]);
+    }
+    expect(await found('late@example.net')).toEqual([message.id]);
+    expect((await db.audit.transaction(message.id))?.recipients).toMatchObject([
+      { id: mail.id },
+      { address: 'Later@example.net', addedBy: 'copies/all' },
     ]);
   });
 

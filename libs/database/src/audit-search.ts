@@ -151,7 +151,10 @@ function plainSearch(given: TransactionQuery, window: SearchWindow): { text: str
   };
 }
 
-/** A row that names the recipient leads to the transaction's row, which meets the other criteria. */
+/**
+ * A row that names the recipient leads to the transaction's row, which meets the other criteria. Usually they were written
+ * together; recipients of mail that was released from review were named later, and lead back to its day.
+ */
 function recipientSearch(
   given: TransactionQuery,
   recipient: string,
@@ -166,13 +169,19 @@ function recipientSearch(
   named.add('r.id >= $::uuid', window.from);
   named.add('r.id < $::uuid', window.to);
   named.add('lower(r.recipient) = lower($)', recipient);
+  const found = (transactions: string, when: string): string => `
+    (select r.id as cursor, t.* from audit_event r cross join lateral (
+       select ${EVENT_COLUMNS} from audit_event t
+       where t.transaction_id = r.transaction_id and ${when} and ${where.text} limit 1) t
+     where ${named.text} and r.recipient_id is null and ${transactions}
+     order by r.id desc limit ${window.limit})`;
   return {
     text: `
-      select r.id as cursor, t.* from audit_event r cross join lateral (
-        select ${EVENT_COLUMNS} from audit_event t
-        where t.transaction_id = r.transaction_id and t.id >= ${lower}::uuid and t.id < ${upper}::uuid and ${where.text} limit 1) t
-      where ${named.text} and r.recipient_id is null
-      order by r.id desc limit ${window.limit}`,
+      select * from (
+        ${found('true', `t.id >= ${lower}::uuid and t.id < ${upper}::uuid`)}
+        union all
+        ${found(`r.transaction_id < ${lower}::uuid`, 't.id >= r.transaction_id')}) found
+      order by cursor desc limit ${window.limit}`,
     values: named.values,
   };
 }

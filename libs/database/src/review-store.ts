@@ -5,7 +5,7 @@
  * INVARIANT (own rows only): `settle` changes a row only while it is leased to this node and still held.
  */
 import type { Pool, PoolClient } from 'pg';
-import { recordableJson, type AuditEvent, type ReviewAction } from '#audit';
+import { recordableJson, type AuditEvent, type RecordedRecipient, type ReviewAction } from '#audit';
 import type { ContentSource, HeaderChange, HeldForReview } from '#delivery';
 import { writeEvents } from './admin-events.js';
 import { inTransaction, query } from './connections.js';
@@ -47,7 +47,13 @@ export type ReviewSettlement =
       readonly route: string;
       readonly headerChanges?: readonly HeaderChange[];
       /** Copies and added recipients that go out with it. */
-      readonly added: readonly { readonly id: string; readonly address: string; readonly route: string }[];
+      readonly added: readonly {
+        readonly id: string;
+        readonly address: string;
+        readonly route: string;
+        /** Rule that added it. */
+        readonly by: string;
+      }[];
     }
   | { readonly kind: 'return'; readonly reply: string }
   | { readonly kind: 'discard' }
@@ -161,7 +167,7 @@ export class ReviewStore {
   async settle(mail: HeldMail, settlement: ReviewSettlement, event: AuditEvent): Promise<boolean> {
     return inTransaction(this.#pool, async (client) => {
       const changed = await this.#apply(client, mail, settlement);
-      if (changed) await writeEvents(client, [event]);
+      if (changed) await writeEvents(client, [event, ...namedAnew(mail, settlement)]);
       return changed;
     });
   }
@@ -265,6 +271,29 @@ function reviewOf(mail: HeldMail): Review {
 function contentOf(row: Row): ContentSource {
   if (row.content_file === null) return { kind: 'inline', bytes: row.content ?? new Uint8Array() };
   return { kind: 'spool', file: row.content_file, sizeBytes: Number(row.size_bytes) };
+}
+
+/**
+ * Recipients that the transaction did not have when it was recorded: they are found by a search like all others. As there,
+ * what only says who is a recipient has no `recipientId`.
+ */
+function namedAnew(mail: HeldMail, settlement: ReviewSettlement): readonly AuditEvent[] {
+  if (settlement.kind !== 'queue') return [];
+  const { address, route, added } = settlement;
+  const said = { verdict: 'accept', reply: '', facts: {} } as const;
+  const moved = { id: mail.id, original: mail.address, address, route, by: '', ...said };
+  const recipients: readonly RecordedRecipient[] = [
+    ...(address === mail.address ? [] : [moved]),
+    ...added.map((one) => ({ ...one, original: one.address, addedBy: one.by, ...said })),
+  ];
+  return recipients.map((data) => ({
+    id: newId(),
+    kind: 'recipient.judged',
+    transactionId: mail.messageId,
+    sender: mail.sender,
+    recipient: data.address,
+    data,
+  }));
 }
 
 /** What events about held mail have in common. */
