@@ -18,6 +18,8 @@ const UNKNOWN = [
   'size.declared',
   'attachment.extension',
   'greylist',
+  'spf',
+  'dkim',
 ];
 
 function decided(snapshot: ReturnType<typeof createSnapshot>, facts: Facts): NaiveDecision {

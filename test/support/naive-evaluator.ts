@@ -29,8 +29,30 @@ type Answer = { readonly verdict: string; readonly by: string; readonly route?: 
 
 const VERDICTS = ['accept', 'reject', 'defer', 'hold', 'discard', 'greylist'];
 const ADDRESSES = ['sender', 'recipient', 'recipient.original', 'from'];
-const DOMAINS = ['helo', 'rdns', 'dnsbl', 'sender.domain', 'recipient.domain', 'from.domain'];
-const NAMES = ['listener', 'client', 'tag', 'helo.kind', 'tls.version', 'auth.method'];
+const DOMAINS = [
+  'helo',
+  'rdns',
+  'dnsbl',
+  'sender.domain',
+  'recipient.domain',
+  'from.domain',
+  'dkim.domain',
+  'arc.sealer',
+];
+const NAMES = [
+  'listener',
+  'client',
+  'tag',
+  'helo.kind',
+  'tls.version',
+  'auth.method',
+  'spf',
+  'dkim',
+  'dmarc',
+  'dmarc.policy',
+  'from.aligned',
+  'arc',
+];
 
 const asList = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : [value]);
 const isObject = (value: unknown): value is Json =>

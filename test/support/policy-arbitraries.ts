@@ -25,6 +25,9 @@ const several = (values: readonly string[]): fc.Arbitrary<unknown> =>
     { weight: 1, arbitrary: fc.subarray([...values], { minLength: 1 }).map((all) => ({ all })) },
   );
 
+const SPF_RESULTS = ['pass', 'fail', 'softfail', 'none', 'permerror'];
+const DKIM_RESULTS = ['pass', 'fail', 'none'];
+
 const connectFacts = {
   ip: operand([...NETWORKS, 'nets']),
   listener: operand(LISTENERS),
@@ -45,6 +48,7 @@ const mailFacts = {
   'sender.domain': operand([...DOMAIN_ENTRIES, 'domains', 'none']),
   'sender.null': fc.boolean(),
   'size.declared': fc.constantFrom({ above: '1MB' }, { 'at-most': '10kB' }),
+  spf: operand(SPF_RESULTS),
 };
 const rcptFacts = {
   ...mailFacts,
@@ -63,6 +67,9 @@ const messageFacts = {
     fc.constantFrom(['exe'], ['pdf', 'vbs'], 'words', { not: ['exe'] }, { all: ['pdf'] }, 'none'),
   ),
   received: fc.constantFrom({ above: 3 }, 2),
+  dkim: several(DKIM_RESULTS),
+  'dkim.domain': several(DOMAIN_ENTRIES),
+  dmarc: operand(['pass', 'fail', 'none']),
 };
 
 function conditions(facts: Readonly<Record<string, fc.Arbitrary<unknown>>>): fc.Arbitrary<Record<string, unknown>> {
@@ -265,6 +272,10 @@ export const arbitraryWholeFacts: fc.Arbitrary<Facts> = fc
         size: fc.constantFrom(1, 5_000, 2_000_000),
         'attachment.extension': fc.subarray(EXTENSIONS),
         received: fc.constantFrom(0, 2, 4),
+        spf: fc.constantFrom(...SPF_RESULTS),
+        dkim: fc.subarray(DKIM_RESULTS),
+        'dkim.domain': fc.subarray(['mail.ours.example', 'other.example']),
+        dmarc: fc.constantFrom('pass', 'fail', 'none'),
       },
       { requiredKeys: [] },
     ),

@@ -38,7 +38,11 @@ function parseValue(name: string, text: string): FactValue {
   if (text === '<>') return '';
   if (text === 'true' || text === 'false') return text === 'true';
   if (NUMBERS.has(name)) return Number(text);
-  if (/^(?:attachment|header)\.|^(?:from|subject|rdns|dnsbl|cert\.name|auth\.identities)$/.test(name))
+  if (
+    /^(?:attachment|header)\.|^(?:from|subject|dkim|dkim\.domain|from\.aligned|rdns|dnsbl|cert\.name|auth\.identities)$/.test(
+      name,
+    )
+  )
     return text.split(',');
   return text;
 }

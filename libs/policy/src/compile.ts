@@ -15,6 +15,7 @@ import { compileClients, compileDomains, compileRewriting, firstDomain } from '.
 import { compileLimitProfiles, limitTable } from './compile/limits.js';
 import { neededFacts, usedFacts } from './compile/needed-facts.js';
 import { compileListenerPrograms, compileListeners } from './compile/listeners.js';
+import { compileNotices } from './compile/notices.js';
 import { compileAuditDays, compileLimits, compilePostmasterDomain } from './compile/places.js';
 import { compileRetry, compileRoutes, compileTlsProfiles } from './compile/routes.js';
 import { compileAcl, compileRouting } from './compile/rules.js';
@@ -28,7 +29,7 @@ import { readText, type ReadResult } from './read-yaml.js';
 import { buildRuleIndex, type RuleIndex } from './rule-index.js';
 import { testPolicy } from './run-tests.js';
 import type { Finding, ManagedListDefinition } from './types.js';
-import { ACL_PHASES, type AclPhase } from './vocabulary.js';
+import { ACL_PHASES, factNamed, type AclPhase } from './vocabulary.js';
 
 /** Reads and compiles; findings that block make it fail. Text is YAML or JSON, anything else a document as a value. */
 export function compile(input: unknown): CompileResult {
@@ -120,6 +121,7 @@ function compileParts(context: CompileContext): CompiledPolicy {
   const limits = compileLimits(context);
   const limitProfiles = compileLimitProfiles(context);
   const auditDays = compileAuditDays(context);
+  const notices = compileNotices(context);
   const table = limitTable(limitProfiles);
   const postmasterDomain = compilePostmasterDomain(context, domains, firstDomain(context, domains));
   const tests = compileTests(context);
@@ -152,11 +154,12 @@ function compileParts(context: CompileContext): CompiledPolicy {
     retryProfiles,
     limits,
     ...(auditDays === undefined ? {} : { auditDays }),
+    notices,
     limitProfiles,
     mixedVerdicts: program.mixedVerdicts,
     signing: signing.map(({ signature, pointer }) => ({ ...signature, pointer })),
     reviewQueues: compileReviewQueues(context),
-    ...contentNeeds(program),
+    ...contentNeeds(program, context.document.settings?.facts ?? []),
     usedFacts: usedFacts(program),
     neededFacts: neededFacts(program, context.document.settings?.facts ?? []),
     program,
@@ -187,9 +190,10 @@ function managedLists(context: CompileContext): readonly ManagedListDefinition[]
   );
 }
 
-/** Present when there are message rules: the facts of the content that they ask for. */
-function contentNeeds({ acl }: Program): { readonly contentFacts?: ReadonlySet<string> } {
-  if (acl.message.length === 0) return {};
-  const facts = acl.message.flatMap((rule) => [...rule.when, ...rule.unless].map(({ fact }) => fact));
-  return { contentFacts: new Set(facts.filter(({ phase }) => phase === 'message').map(({ name }) => name)) };
+/** Present when there are message rules, or facts of the content are wanted on record: those that are asked for. */
+function contentNeeds({ acl }: Program, recorded: readonly string[]): { readonly contentFacts?: ReadonlySet<string> } {
+  const ruled = acl.message.flatMap((rule) => [...rule.when, ...rule.unless].map(({ fact }) => fact.name));
+  const isOfContent = (name: string): boolean => factNamed(name)?.phase === 'message';
+  if (acl.message.length === 0 && !recorded.some(isOfContent)) return {};
+  return { contentFacts: new Set([...ruled, ...recorded].filter(isOfContent)) };
 }

@@ -1,5 +1,6 @@
 /** A policy that has been checked: definitions ready to use, and the program that judges. */
 import type { LimitProfile } from './limit-types.js';
+import type { NoticePolicy } from './notice-types.js';
 import type { Program } from './program.js';
 import type {
   Finding,
@@ -34,6 +35,7 @@ export interface CompiledPolicy {
   readonly limits: PolicyLimits;
   /** Days that the audit is kept at least; absent where the policy does not say. */
   readonly auditDays?: number;
+  readonly notices: NoticePolicy;
   /** `limits`, in their order. */
   readonly limitProfiles: readonly LimitProfile[];
   readonly mixedVerdicts: MixedVerdicts;
@@ -41,7 +43,7 @@ export interface CompiledPolicy {
   readonly signing: readonly (SigningKeyUse & { readonly pointer: string })[];
   /** `mixed` is always there. */
   readonly reviewQueues: ReadonlyMap<string, ReviewQueue>;
-  /** Facts of the content that message rules ask for; absent when there are no message rules, and nothing is to be judged. */
+  /** Facts of the content that message rules or `settings.facts` ask for; absent when there is nothing to be judged. */
   readonly contentFacts?: ReadonlySet<string>;
   /** Facts that some rule or client of this policy asks for: the gateway need not fetch others. */
   readonly usedFacts: ReadonlySet<string>;

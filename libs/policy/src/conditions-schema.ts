@@ -47,7 +47,7 @@ function wordExample(fact: FactDefinition): string {
 function scalarSchema(fact: FactDefinition, error: string): z.ZodType<Scalar> {
   if (fact.type === 'boolean') return z.union([z.boolean(), z.literal('none')], { error });
   if (fact.type === 'number') return z.union([z.number(), z.literal('none')], { error });
-  if (fact.type === 'enum') return z.enum([...(fact.values ?? []), 'none'], { error });
+  if (fact.type === 'enum') return z.enum([...new Set([...(fact.values ?? []), 'none'])], { error });
   return z.string({ error }).min(1, { error });
 }
 
@@ -134,7 +134,10 @@ function givenValue(fact: FactDefinition): z.ZodType<GivenValue> {
   const unknown = z.literal('unknown');
   if (fact.type === 'boolean') return z.union([z.boolean(), unknown], { error });
   if (fact.type === 'number') return z.union([z.number().int().min(0), unknown], { error });
-  if (fact.type === 'enum') return z.enum([...(fact.values ?? []), 'unknown'], { error });
+  if (fact.type === 'enum') {
+    const one = z.enum([...(fact.values ?? []), 'unknown'], { error });
+    return fact.multiple === true ? z.union([one, z.array(z.enum(fact.values ?? [], { error }))], { error }) : one;
+  }
   const text = z.string({ error });
   return fact.multiple === true ? z.union([text, z.array(text)], { error }) : text;
 }

@@ -1,5 +1,6 @@
 /** Facts of the content: known after the final dot, the same for every recipient, fetched only where a rule asks. */
 import type { FactDefinition } from './fact-definition.js';
+import { MAIL_AUTH_FACTS } from './mail-auth-facts.js';
 
 const domainLists = ['domain', 'regex'] as const;
 const addressLists = ['address', 'regex'] as const;
@@ -100,6 +101,7 @@ export const CONTENT_FACTS: readonly FactDefinition[] = [
     meaning: 'octets of each attachment, decoded',
     example: '{ above: 10MB }',
   },
+  ...MAIL_AUTH_FACTS,
 ];
 
 /** Stands for the family `header.<name>`, one fact for every field name. */

@@ -1,5 +1,6 @@
 /** Facts of connect, helo, mail and rcpt: whatever is known before the content of a message. */
 import type { FactDefinition } from './fact-definition.js';
+import { SPF_FACT } from './mail-auth-facts.js';
 
 const domainLists = ['domain', 'regex'] as const;
 const wordLists = ['word', 'regex'] as const;
@@ -248,6 +249,7 @@ export const ENVELOPE_FACTS: readonly FactDefinition[] = [
       'whether mail to the domain of the sender has somewhere to go: an MX, or an address where there is no MX; absent for the null sender',
     example: 'false',
   },
+  SPF_FACT,
   {
     name: 'recipient',
     phase: 'rcpt',
