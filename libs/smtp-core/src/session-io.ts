@@ -97,8 +97,8 @@ export type AuthAnswer =
 /** Grows by one with each question of a session. An answer to another one than the open one is ignored. */
 export type QuestionId = number;
 
-/** Why a transaction ended without being answered by `message`. */
-export type TransactionEnd = 'reset' | 'helo' | 'quit' | 'lost' | 'timeout' | 'content-refused' | 'closed';
+/** Why a transaction ended without being answered by `message`. `fault`: a hook or sink of it has thrown. */
+export type TransactionEnd = 'reset' | 'helo' | 'quit' | 'lost' | 'timeout' | 'content-refused' | 'closed' | 'fault';
 
 export type CloseReason =
   | 'quit'

@@ -3,7 +3,7 @@
  * client, the greeting after the listener's delay.
  */
 import { replyFor } from '#smtp-core';
-import type { Answer, AuthQuestion, Question } from '#smtp-core';
+import type { Answer, AuthQuestion, Question, Reply } from '#smtp-core';
 import { askHooks } from './ask-hooks.js';
 import type { AnyAnswer } from './ask-hooks.js';
 import type { Connection } from './connection.js';
@@ -11,6 +11,12 @@ import type { ConnectionHost } from './connection-host.js';
 import type { Endpoint, MaybePromise, XclientFacts } from './hooks.js';
 import { SaslExchange } from './sasl-exchange.js';
 import { readXclient } from './xclient.js';
+
+/** When a hook has thrown; of the others the `engine-fault`. */
+const FAULT_REPLIES: Partial<Record<Question['kind'], 'internal-error' | 'auth-unavailable'>> = {
+  connect: 'internal-error',
+  auth: 'auth-unavailable',
+};
 
 export class Answerer {
   readonly #host: ConnectionHost;
@@ -45,6 +51,20 @@ export class Answerer {
       default:
         return askHooks(this.#host.hooks, this.#connection, question);
     }
+  }
+
+  /** What a client is told when the answer threw. `named`: with the trace of its transaction, if it has one. */
+  faultReply(kind: Question['kind'], named: (reply: Reply) => Reply): Reply {
+    const plain = replyFor(FAULT_REPLIES[kind] ?? 'engine-fault');
+    const reply = named(plain);
+    if (reply !== plain) return reply;
+    let trace: string | undefined;
+    try {
+      trace = this.#host.hooks.traceOf?.(this.#connection);
+    } catch (error) {
+      this.#host.bug(error, this.#connection);
+    }
+    return trace === undefined ? plain : { ...plain, lines: [`${plain.lines.join(' ')} [${trace}]`] };
   }
 
   /** Ends the delay of the greeting, if there is one. */

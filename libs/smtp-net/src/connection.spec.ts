@@ -135,15 +135,17 @@ describe('bugs of the hooks', () => {
       {
         helo: (...args) => (armed ? faulty.helo?.(...args) : undefined) ?? { effect: 'accept' },
         mail: (...args) => (armed ? faulty.mail?.(...args) : undefined) ?? { effect: 'accept' },
+        traceOf: () => 'TRACE0',
       },
       {},
       (error) => bugs.push(error),
     );
+    // Outside of a transaction the owner of the hooks says what it is to be found by.
     const [broken, other] = [dial(listener), dial(listener)];
     await broken.begin('ehlo');
     await other.begin('ehlo');
     armed = true;
-    expect(await broken.say(line)).toEqual(['451 4.3.0 Temporary system problem, try again later']);
+    expect(await broken.say(line)).toEqual(['451 4.3.0 Temporary system problem, try again later [TRACE0]']);
     armed = false;
     for (const peer of [broken, other]) expect(await peer.say('MAIL FROM:<>')).toEqual(['250 2.1.0 Sender OK']);
     expect(bugs).toHaveLength(1);
@@ -172,7 +174,7 @@ describe('bugs of the hooks', () => {
     peer.write('text\r\n');
     peer.write('RSET\r\n.\r\n');
     expect(await peer.reply()).toBe('451 4.3.0 Temporary system problem, try again later [TRACE1]');
-    expect([ended, aborted, messages]).toEqual([['closed 451'], 1, 0]);
+    expect([ended, aborted, messages]).toEqual([['fault 451'], 1, 0]);
     await peer.say('MAIL FROM:<a@client.test>', 'RCPT TO:<b@mx.test>');
     await peer.say('DATA');
     expect(await peer.say('text\r\n.')).toEqual([expect.stringMatching(/^250 /)]);
@@ -195,7 +197,7 @@ describe('bugs of the hooks', () => {
     const peer = dial(listener);
     await peer.begin('data');
     expect(await peer.say('text\r\n.')).toEqual(['451 4.3.0 Temporary system problem, try again later [TRACE2]']);
-    expect(ended).toEqual(['closed Temporary system problem, try again later [TRACE2]']);
+    expect(ended).toEqual(['fault Temporary system problem, try again later [TRACE2]']);
     expect(await peer.say('NOOP')).toEqual(['250 2.0.0 OK']);
   });
 
@@ -289,7 +291,7 @@ describe('a message whose end is never asked for', () => {
     await peer.begin('data');
     peer.write('text\r\n.\r\n');
     expect(await peer.reply()).toBe('451 4.3.0 Temporary system problem, try again later');
-    expect([asked, ended]).toEqual([0, ['closed']]);
+    expect([asked, ended]).toEqual([0, ['fault']]);
   });
 
   it('a session closed while its sink still writes', async () => {

@@ -34,11 +34,6 @@ import type { HandshakeResult } from './tls-handshake.js';
 import { attach, detach } from './wire.js';
 import type { WireOwner } from './wire.js';
 
-/** When a hook has thrown; of the others the `engine-fault`. */
-const FAULT_REPLIES: Partial<Record<Question['kind'], 'internal-error' | 'auth-unavailable'>> = {
-  connect: 'internal-error',
-  auth: 'auth-unavailable',
-};
 const GO_ON: SessionInput = { kind: 'go-on' };
 /** How long a closed session's socket may take to deliver the last reply. */
 const LINGER_MS = 5_000;
@@ -273,8 +268,8 @@ export class Connection implements ServerSession, WireOwner, FlowOwner {
 
   /** What went wrong here is no fault of the client, who may come again. */
   #answerFault(id: QuestionId, kind: Question['kind']): void {
-    const reply = this.#session.named(replyFor(FAULT_REPLIES[kind] ?? 'engine-fault'));
-    if (kind === 'message') this.#endTransaction({ kind: 'transaction-ended', why: 'closed', reply });
+    const reply = this.#answerer.faultReply(kind, (plain) => this.#session.named(plain));
+    if (kind === 'message') this.#endTransaction({ kind: 'transaction-ended', why: 'fault', reply });
     this.#feed({ kind: 'answer', to: id, answer: { effect: 'refuse', reply } });
   }
 

@@ -144,7 +144,9 @@ export interface SmtpServerHooks {
   authenticated?(session: ServerSession, outcome: AuthOutcome): MaybePromise<void>;
   /** Told of every MAIL and RCPT that was refused before a hook was asked: its syntax, its place, a limit. */
   commandRefused?(session: ServerSession, command: RefusedCommand, reply: Reply): void;
-  /** A transaction ended that `message` was never asked about (or whose `message` threw). */
+  /** What a refusal because a hook threw is to be named by, outside of a transaction that has a `trace`. */
+  traceOf?(session: ServerSession): string | undefined;
+  /** A transaction ended that `message` was never asked about (or whose `message` threw: `fault`). */
   transactionEnded?(session: ServerSession, why: TransactionEnd, reply?: Reply): void;
   /** Always the last call of a session. */
   sessionEnded?(session: ServerSession, reason: string): void;

@@ -112,7 +112,7 @@ function recipientsOf(story: TransactionStory): RecipientDto[] {
 
 /** The last word about a recipient that RCPT TO accepted: what the content was answered. */
 function finalReply({ record }: TransactionStory, { verdict, addedBy }: RecordedRecipient): { finalReply?: string } {
-  const isAnswered = record.message !== undefined || record.reason === 'content-refused';
+  const isAnswered = record.message !== undefined || record.reason === 'content-refused' || record.reason === 'fault';
   const isRefused = verdict === 'reject' || verdict === 'defer';
   if (!isAnswered || isRefused || addedBy !== undefined || record.reply === undefined) return {};
   return { finalReply: record.reply };

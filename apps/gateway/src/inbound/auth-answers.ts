@@ -101,5 +101,5 @@ export class AuthAnswers {
 async function refuse(inbound: InboundSession, { why, delayMs, locked }: AuthenticationRefused): Promise<AuthRefusal> {
   inbound.authRefusal = why;
   await waitMs(delayMs);
-  return { effect: 'refuse', reply: AUTHENTICATION_REPLIES[why], close: locked };
+  return { effect: 'refuse', reply: AUTHENTICATION_REPLIES[locked ? 'locked' : why], close: locked };
 }

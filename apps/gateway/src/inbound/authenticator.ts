@@ -101,7 +101,8 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
 /** RFC 4954 s6. The same words for a wrong name and a wrong password. */
 export const AUTHENTICATION_REPLIES: Readonly<Record<RefusalReason, Reply>> = {
   refused: { code: 535, enhanced: '5.7.8', lines: ['Authentication credentials invalid'] },
-  locked: { code: 454, enhanced: '4.7.0', lines: ['Too many failures, try again later'] },
+  // Said behind the last failure too: the session ends with it, and no session ends without 421 (RFC 5321 s3.8).
+  locked: { code: 421, enhanced: '4.7.0', lines: ['Too many failed sign-ins, try again later'] },
   busy: { code: 454, enhanced: '4.7.0', lines: ['Authentication is busy, try again shortly'] },
   unavailable: { code: 454, enhanced: '4.7.0', lines: ['Temporary authentication failure'] },
 };

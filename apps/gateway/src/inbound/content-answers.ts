@@ -48,10 +48,23 @@ export class ContentAnswers {
   message(session: ServerSession): MaybePromise<Answer> {
     const inbound = stateOf(session);
     const transaction = transactionOf(session);
+    // The transaction is over, whatever the answer: transactionEnded has nothing left to record, save a fault of ours.
+    inbound.transaction = undefined;
+    const fault = (error: unknown): never => {
+      inbound.transaction = transaction;
+      throw error;
+    };
+    try {
+      const answer = this.#judge(session, inbound, transaction);
+      return answer instanceof Promise ? answer.catch(fault) : answer;
+    } catch (error) {
+      return fault(error);
+    }
+  }
+
+  #judge(session: ServerSession, inbound: InboundSession, transaction: InboundTransaction): MaybePromise<Answer> {
     const content = transaction.content;
     if (content === undefined) throw new Error('end of content without content');
-    // The transaction is over, whatever the answer: transactionEnded has nothing left to record.
-    inbound.transaction = undefined;
     // What was declared was counted at MAIL FROM.
     const undeclared = content.receivedBytes - (transaction.parameters.sizeBytes ?? 1);
     this.use.limits.count('bytes', countedOf(transaction), undeclared);
