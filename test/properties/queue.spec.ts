@@ -1,12 +1,13 @@
 /**
  * The queue against a model, on PostgreSQL: accept, claim, record, retry, expire, crash, cut-off and return in any order, by
- * three nodes. No recipient is ever lost, and none is ever leased twice at a time.
+ * three nodes, while operators hold, release, redirect, give up, drop, suspend and resume. No recipient is ever lost, none is
+ * ever leased twice at a time, and what a node has nobody changes.
  */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { Pool } from 'pg';
 import type { QueuedMessage, RecipientOutcome } from '#delivery';
-import { openDatabase, type Database } from '#database';
+import { openDatabase, type Database, type QueueChange } from '#database';
 import { freeStoppedLeases } from '../../libs/database/src/lease-takeover.js';
 import { attemptEvent, makeMessage } from '../database/message.js';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.js';
@@ -14,17 +15,25 @@ import { createTestDatabase, type TestDatabase } from '../support/postgres.js';
 const NODES = [0, 1, 2] as const;
 const MOST_CRASHES = 3;
 
-type Place = { kind: 'waiting' } | { kind: 'leased'; node: number } | { kind: 'done' } | { kind: 'aside' };
+type Place =
+  | { kind: 'waiting' }
+  | { kind: 'leased'; node: number }
+  | { kind: 'done' }
+  | { kind: 'aside' }
+  | { kind: 'held' }
+  | { kind: 'suspended' };
 
 interface Recipient {
   readonly id: string;
   readonly messageId: string;
-  readonly address: string;
+  address: string;
   place: Place;
   crashes: number;
+  givenUp: boolean;
 }
 
 interface Model {
+  suspended: boolean;
   readonly recipients: Map<string, Recipient>;
 }
 
@@ -80,7 +89,15 @@ async function same(model: Model, real: Real): Promise<void> {
 
 function expected({ place }: Recipient, real: Real): { owner: number | null; state: string } {
   const owner = place.kind === 'leased' ? (real.nodes[place.node]?.owner ?? -1) : null;
-  return { owner, state: place.kind === 'aside' ? 'broken' : 'queued' };
+  return { owner, state: STATES[place.kind] ?? 'queued' };
+}
+
+const STATES: Partial<Record<Place['kind'], string>> = { aside: 'broken', held: 'held', suspended: 'suspended' };
+/** The one that is suspended now and then. */
+const DOMAIN = 'sometimes.test';
+
+function isSuspended(model: Model, { address, givenUp }: Recipient): boolean {
+  return model.suspended && !givenUp && address.endsWith(`@${DOMAIN}`);
 }
 
 function outcomesFor(recipients: readonly Recipient[], kind: 'done' | 'retry' | 'expired'): RecipientOutcome[] {
@@ -103,12 +120,15 @@ class Accept implements fc.AsyncCommand<Model, Real> {
   ) {}
   check = (): boolean => true;
   async run(model: Model, real: Real): Promise<void> {
-    const recipients = Array.from({ length: this.count }, (_, index) => `r${index}@example.net`);
+    const recipients = Array.from(
+      { length: this.count },
+      (_, index) => `r${index}@${index % 2 === 0 ? DOMAIN : 'example.net'}`,
+    );
     const message = makeMessage({ recipients, leased: this.leased, route: this.leased ? 'a' : 'b' });
     await real.nodes[this.node]?.db.messages.accept(message);
     for (const { id, address } of message.recipients) {
       const place: Place = this.leased ? { kind: 'leased', node: this.node } : { kind: 'waiting' };
-      model.recipients.set(id, { id, address, messageId: message.id, place, crashes: 0 });
+      model.recipients.set(id, { id, address, messageId: message.id, place, crashes: 0, givenUp: false });
     }
     await same(model, real);
   }
@@ -198,10 +218,106 @@ class Release implements fc.AsyncCommand<Model, Real> {
   async run(model: Model, real: Real): Promise<void> {
     const some = leasedBy(model, this.node).slice(0, 2);
     await real.nodes[this.node]?.db.queue.release(some.map(({ id, messageId }) => ({ recipientId: id, messageId })));
-    for (const recipient of some) recipient.place = { kind: 'waiting' };
+    for (const recipient of some)
+      recipient.place = isSuspended(model, recipient) ? { kind: 'suspended' } : { kind: 'waiting' };
     await same(model, real);
   }
   toString = (): string => `release(${this.node})`;
+}
+
+const CHANGES = ['retry', 'hold', 'release', 'redirect', 'expire', 'drop'] as const;
+type Outcome = 'changed' | 'unchanged' | 'refused' | 'busy' | 'gone';
+
+class Operate implements fc.AsyncCommand<Model, Real> {
+  constructor(
+    readonly kind: (typeof CHANGES)[number],
+    readonly first: number,
+    readonly count: number,
+    readonly node: number,
+  ) {}
+  check = (model: Readonly<Model>): boolean => model.recipients.size > 0;
+  async run(model: Model, real: Real): Promise<void> {
+    const all = [...model.recipients.values()];
+    const some = Array.from(
+      { length: Math.min(this.count, all.length) },
+      (_, at) => all[(this.first + at) % all.length]!,
+    );
+    const wanted = some.map(({ id, messageId }) => ({ id, messageId, change: this.change() }));
+    const result = await real.nodes[this.node]?.db.queueAdministration.change(wanted, { actor: 'ann' });
+    const got = result?.ok === true ? result.recipients.map(({ outcome }) => outcome) : [];
+    expect(got).toEqual(some.map((recipient) => this.apply(model, recipient)));
+    await same(model, real);
+  }
+
+  change(): QueueChange {
+    if (this.kind !== 'redirect') return { kind: this.kind };
+    return { kind: 'redirect', address: 'moved@example.org', route: 'a' };
+  }
+
+  /** What the operator is told, and what becomes of it. */
+  apply(model: Model, recipient: Recipient): Outcome {
+    const { place } = recipient;
+    if (place.kind === 'done') return 'gone';
+    if (place.kind === 'leased') return 'busy';
+    if (this.kind === 'drop') return this.moved(recipient, { kind: 'done' });
+    if (recipient.givenUp) return 'refused';
+    switch (this.kind) {
+      case 'hold':
+        return place.kind === 'held' ? 'unchanged' : this.moved(recipient, { kind: 'held' }, recipient.crashes);
+      case 'expire':
+        recipient.givenUp = true;
+        return this.moved(recipient, { kind: 'waiting' });
+      case 'redirect':
+        if (recipient.address === 'moved@example.org') return 'unchanged';
+        recipient.address = 'moved@example.org';
+        return this.moved(
+          recipient,
+          place.kind === 'held' ? place : { kind: 'waiting' },
+          place.kind === 'held' ? recipient.crashes : 0,
+        );
+      case 'retry':
+        return place.kind === 'held' ? 'refused' : this.retried(model, recipient);
+      case 'release':
+        if (place.kind !== 'held') return this.retried(model, recipient);
+        return this.moved(recipient, isSuspended(model, recipient) ? { kind: 'suspended' } : { kind: 'waiting' });
+    }
+  }
+
+  retried(model: Model, recipient: Recipient): Outcome {
+    if (isSuspended(model, recipient)) return 'refused';
+    return recipient.place.kind === 'waiting' ? 'unchanged' : this.moved(recipient, { kind: 'waiting' });
+  }
+
+  moved(recipient: Recipient, place: Place, crashes = 0): Outcome {
+    recipient.place = place;
+    recipient.crashes = crashes;
+    return 'changed';
+  }
+  toString = (): string => `operate(${this.kind}, ${this.first}, ${this.count})`;
+}
+
+class Suspend implements fc.AsyncCommand<Model, Real> {
+  constructor(readonly node: number) {}
+  check = (): boolean => true;
+  async run(model: Model, real: Real): Promise<void> {
+    const destinations = real.nodes[this.node]?.db.destinations;
+    const change = { domain: DOMAIN, actor: 'ann' };
+    if (!model.suspended) {
+      model.suspended = true;
+      expect(await destinations?.suspend(change)).toBe(true);
+      for (const recipient of waiting(model))
+        if (isSuspended(model, recipient)) recipient.place = { kind: 'suspended' };
+    } else {
+      model.suspended = false;
+      expect(await destinations?.resume(change)).toBe(true);
+      for (const recipient of model.recipients.values())
+        if (recipient.place.kind === 'suspended') recipient.place = { kind: 'waiting' };
+      // The ramp is tested elsewhere.
+      await real.pool.query(`update queue set next_attempt_at = now() where state = 'queued' and owner is null`);
+    }
+    await same(model, real);
+  }
+  toString = (): string => `suspendOrResume(${this.node})`;
 }
 
 const node = fc.constantFrom(...NODES);
@@ -212,6 +328,10 @@ const commands = fc.commands(
     fc.tuple(node, fc.constantFrom('done', 'retry', 'expired'), fc.boolean()).map((wishes) => new Record(...wishes)),
     fc.tuple(node, fc.boolean()).map((wishes) => new Crash(...wishes)),
     node.map((which) => new Release(which)),
+    fc
+      .tuple(fc.constantFrom(...CHANGES), fc.nat(50), fc.integer({ min: 1, max: 5 }), node)
+      .map((wishes) => new Operate(...wishes)),
+    node.map((which) => new Suspend(which)),
   ],
   { maxCommands: 60, size: 'max' },
 );
@@ -224,7 +344,8 @@ test('no recipient is lost, none is leased twice', async () => {
   }
   const setup = async (): Promise<{ model: Model; real: Real }> => {
     await pool.query('delete from queue');
-    return { model: { recipients: new Map() }, real: { pool, nodes } };
+    await pool.query('delete from suspended_destination');
+    return { model: { recipients: new Map(), suspended: false }, real: { pool, nodes } };
   };
   try {
     await fc.assert(
