@@ -101,6 +101,10 @@ export class InboundAnswers implements SmtpServerHooks {
     this.#session.ended(session, reason);
   }
 
+  traceOf(session: ServerSession): string | undefined {
+    return this.#session.traceOf(session);
+  }
+
   turnedAway(_client: Endpoint, why: TurnedAway, listener: string): void {
     this.#turnedAway.add(listener, why);
   }

@@ -106,6 +106,12 @@ export class SessionAnswers {
     return waitMs(delayMs).then(() => later(inbound, decision, answer));
   }
 
+  /** What went wrong before there was a transaction is found by the session's own trace. */
+  traceOf(session: ServerSession): string | undefined {
+    const inbound = session.state as InboundSession | undefined;
+    return inbound === undefined ? undefined : (inbound.transaction?.trace ?? traceOf(inbound.id));
+  }
+
   ended(session: ServerSession, reason: string): void {
     const inbound = session.state as InboundSession | undefined;
     if (inbound === undefined) return;
