@@ -20,6 +20,8 @@ const SMTPD_PROCESSES = 40;
 export interface ProbedPeer extends RunningPeer {
   readonly name: string;
   readonly recipients: number;
+  /** Of a gateway: where its list is kept. */
+  readonly databaseUrl?: string;
 }
 
 export async function startProbedPostern(project: string, recipients: number): Promise<ProbedPeer> {
@@ -39,6 +41,7 @@ export async function startProbedPostern(project: string, recipients: number): P
   return {
     name: 'Postern',
     recipients,
+    databaseUrl: server.url,
     version: `Node ${process.versions.node}`,
     port,
     cpuSeconds: () => ({ Node: cpuSecondsOf([running.pid]), PostgreSQL: cpuSecondsOf([server.pid]) }),

@@ -25,14 +25,15 @@ export async function probeFor(
   const until = from + load.seconds * 1000;
   let probes = 0;
   let refused = 0;
+  const probe = async (session: ProbeSession): Promise<void> => {
+    const recipient = recipientOf(probes);
+    probes += 1;
+    if (!(await session.probe(recipient))) refused += 1;
+  };
   const client = async (): Promise<void> => {
     while (performance.now() < until) {
       const session = await ProbeSession.open(port);
-      for (let sent = 0; sent < PROBES_PER_SESSION && performance.now() < until; sent += 1) {
-        const recipient = recipientOf(probes);
-        probes += 1;
-        if (!(await session.probe(recipient))) refused += 1;
-      }
+      for (let sent = 0; sent < PROBES_PER_SESSION && performance.now() < until; sent += 1) await probe(session);
       session.close();
     }
   };

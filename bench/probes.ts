@@ -38,16 +38,19 @@ export async function measureProbes(project: string, load: ProbeLoad): Promise<r
       measured.push({ peer: await startProbedPostfix(size), runs: [] });
     }
     for (let run = 0; run <= load.runs; run += 1) {
-      for (const { peer, runs } of measured) {
-        const result = await runOnce(peer, run === 0 ? Math.min(2, load.seconds) : load.seconds);
-        process.stderr.write(`probes, run ${String(run)}: ${describe(peer, result)}\n`);
-        if (run > 0) runs.push(result);
-      }
+      for (const each of measured) await measureOnce(each, run, load.seconds);
     }
     return render(measured, load);
   } finally {
     for (const { peer } of measured.reverse()) await peer.stop();
   }
+}
+
+/** Run 0 warms up and does not count. */
+async function measureOnce({ peer, runs }: Measured, run: number, seconds: number): Promise<void> {
+  const result = await runOnce(peer, run === 0 ? Math.min(2, seconds) : seconds);
+  process.stderr.write(`probes, run ${String(run)}: ${describe(peer, result)}\n`);
+  if (run > 0) runs.push(result);
 }
 
 async function runOnce(peer: ProbedPeer, seconds: number): Promise<ProbeRun> {

@@ -15,7 +15,7 @@ import {
   type Node,
   type Pair,
 } from 'yaml';
-import { Findings, joinPointer, type Locate, type Place } from './findings.js';
+import { Findings, type Locate, type Place } from './findings.js';
 import type { Finding } from './types.js';
 
 export type ReadResult =
@@ -26,43 +26,90 @@ const MAX_POLICY_CHARACTERS = 16 * 1024 * 1024;
 const MAX_DEPTH = 32;
 const MAX_SYNTAX_FINDINGS = 20;
 
+interface KeyAndValue {
+  readonly key: Node;
+  readonly value: Node | null;
+}
+
+interface Step {
+  readonly value: Node | null;
+  readonly offset: number;
+}
+
 class Reader {
-  readonly places = new Map<string, Place>();
-  readonly findings = new Findings((pointer, what) => this.places.get(what === 'key' ? `${pointer}#` : pointer));
+  private readonly marks = new Map<string, Place>();
+  readonly findings = new Findings((pointer) => this.marks.get(pointer));
+  /** Of maps in which something was looked for. */
+  private readonly indexes = new WeakMap<readonly Pair[], ReadonlyMap<string, KeyAndValue>>();
 
   constructor(private readonly lines: LineCounter) {}
 
-  placeAt(offset: number): Place {
+  private placeAt(offset: number): Place {
     const { line, col } = this.lines.linePos(offset);
     return { line, column: col };
   }
 
   refuse(code: string, offset: number, message: string, fix?: string): void {
     const pointer = `@${String(offset)}`;
-    this.places.set(pointer, this.placeAt(offset));
+    this.marks.set(pointer, this.placeAt(offset));
     this.findings.blocks(code, pointer, message, fix);
   }
 
-  value(node: Node | null, pointer: string, depth: number, place: Place): unknown {
-    const offset = node?.range?.[0];
-    if (node === null || offset === undefined) {
-      this.places.set(pointer, place);
-      return null;
+  /** Where a key, or a value, was written. Looked for when it is asked: of most nobody ever wants to know. */
+  locate(root: Node | null, pointer: string, what: 'key' | 'value'): Place | undefined {
+    if (pointer === '') return this.placeOf(root, 0);
+    let node: Node | null = root;
+    let from: number | undefined;
+    for (const segment of pointer.slice(1).split('/')) {
+      const step = this.stepInto(node, segment.replaceAll('~1', '/').replaceAll('~0', '~'));
+      if (step === undefined) return undefined;
+      node = step.value;
+      from = step.offset;
     }
-    const inline = isScalar(node) || ((isMap(node) || isSeq(node)) && node.flow === true);
-    this.places.set(pointer, inline ? this.placeAt(offset) : place);
+    return what === 'key' && from !== undefined ? this.placeAt(from) : this.placeOf(node, from ?? 0);
+  }
+
+  /** What stands under a key or an index, and where that begins. */
+  private stepInto(node: Node | null, segment: string): Step | undefined {
+    if (isMap(node)) {
+      const pair = this.pairOf(node.items, segment);
+      return pair === undefined ? undefined : { value: pair.value, offset: pair.key.range?.[0] ?? 0 };
+    }
+    if (!isSeq(node) || !/^\d+$/.test(segment) || Number(segment) >= node.items.length) return undefined;
+    const item = node.items[Number(segment)] as Node | null;
+    return { value: item, offset: item?.range?.[0] ?? node.range?.[0] ?? 0 };
+  }
+
+  /** The first pair with that key. */
+  private pairOf(items: readonly Pair[], name: string): KeyAndValue | undefined {
+    const known = this.indexes.get(items);
+    if (known !== undefined) return known.get(name);
+    const index = new Map<string, KeyAndValue>();
+    for (const { key, value } of items) {
+      if (!isScalar(key) || index.has(String(key.value))) continue;
+      index.set(String(key.value), { key, value: value as Node | null });
+    }
+    this.indexes.set(items, index);
+    return index.get(name);
+  }
+
+  /** A block begins in the line below its key: then the key is the place. */
+  private placeOf(node: Node | null, keyOffset: number): Place {
+    const offset = node?.range?.[0];
+    const isInline = isScalar(node) || ((isMap(node) || isSeq(node)) && node.flow === true);
+    return this.placeAt(isInline && offset !== undefined ? offset : keyOffset);
+  }
+
+  value(node: Node | null, depth: number): unknown {
+    const offset = node?.range?.[0];
+    if (node === null || offset === undefined) return null;
     if (this.isForbidden(node, offset)) return null;
     if (depth > MAX_DEPTH) {
       this.refuse('Y1', offset, `nested too deeply, expected at most ${String(MAX_DEPTH)} levels`);
       return null;
     }
-    if (isMap(node)) return this.map(node.items, pointer, depth);
-    if (isSeq(node)) {
-      return node.items.map((item, index) => {
-        const start = (item as Node | null)?.range?.[0] ?? offset;
-        return this.value(item as Node | null, joinPointer(pointer, index), depth + 1, this.placeAt(start));
-      });
-    }
+    if (isMap(node)) return this.map(node.items, depth);
+    if (isSeq(node)) return node.items.map((item) => this.value(item as Node | null, depth + 1));
     return isScalar(node) ? this.scalar(node.value, node.source, offset) : null;
   }
 
@@ -87,21 +134,19 @@ class Reader {
     return typeof value === 'bigint' ? Number(value) : value;
   }
 
-  private map(items: readonly Pair[], pointer: string, depth: number): unknown {
+  private map(items: readonly Pair[], depth: number): unknown {
     const result: Record<string, unknown> = {};
     for (const pair of items) {
       const key = pair.key as Node | null;
       const offset = key?.range?.[0] ?? 0;
       const name = this.key(key, offset);
       if (name === undefined) continue;
-      const at = joinPointer(pointer, name);
       if (Object.hasOwn(result, name)) {
-        const first = this.places.get(`${at}#`);
-        this.refuse('Y2', offset, `key \`${name}\` is written twice, first in line ${String(first?.line ?? 0)}`);
+        const first = this.placeAt(this.pairOf(items, name)?.key.range?.[0] ?? 0);
+        this.refuse('Y2', offset, `key \`${name}\` is written twice, first in line ${String(first.line)}`);
         continue;
       }
-      this.places.set(`${at}#`, this.placeAt(offset));
-      result[name] = this.value(pair.value as Node | null, at, depth + 1, this.placeAt(offset));
+      result[name] = this.value(pair.value as Node | null, depth + 1);
     }
     return result;
   }
@@ -176,12 +221,8 @@ export function readText(text: string): ReadResult {
     reader.refuse('Y5', second.range[0], 'a second document begins here, expected one document');
   }
   if (reader.findings.isBlocking()) return failed();
-  const value = reader.value(document.contents, '', 0, { line: 1, column: 1 });
+  const root = document.contents;
+  const value = reader.value(root, 0);
   if (reader.findings.isBlocking()) return failed();
-  const { places } = reader;
-  return {
-    ok: true,
-    value,
-    locate: (pointer, what) => (what === 'key' ? places.get(`${pointer}#`) : undefined) ?? places.get(pointer),
-  };
+  return { ok: true, value, locate: (pointer, what) => reader.locate(root, pointer, what) };
 }

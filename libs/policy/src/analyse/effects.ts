@@ -7,24 +7,36 @@ import { relate } from './relate.js';
 export function analyseEffects(policy: CompiledPolicy, findings: Findings): void {
   const { rcpt, message } = policy.program.acl;
   for (const rules of [rcpt, message]) {
-    for (const [index, rule] of rules.entries()) {
-      for (const earlier of rules.slice(0, index)) reportOverridden(policy, { earlier, rule }, findings);
-    }
+    const earlier = new Map<string, Rule[]>();
+    for (const rule of rules) reportOverriding(policy, rule, earlier, findings);
   }
+}
+
+/** `earlier`: rules by what they change. */
+function reportOverriding(policy: CompiledPolicy, rule: Rule, earlier: Map<string, Rule[]>, findings: Findings): void {
+  for (const [change, what] of changesOf(rule)) {
+    const others = earlier.get(change) ?? [];
+    for (const other of others) reportOverridden(policy, { earlier: other, rule, what }, findings);
+    // Nothing comes after a verdict.
+    if (rule.verdict === undefined) earlier.set(change, [...others, rule]);
+  }
+}
+
+/** What of the message the rule changes, and in words. */
+function changesOf(rule: Rule): ReadonlyMap<string, string> {
+  const changes = new Map<string, string>();
+  if (rule.monitor) return changes;
+  for (const { name } of rule.headers) changes.set(`header ${name.toLowerCase()}`, `changes the field \`${name}\``);
+  if (rule.redirect !== undefined) changes.set('redirect', 'redirects');
+  return changes;
 }
 
 function reportOverridden(
   policy: CompiledPolicy,
-  { earlier, rule }: { readonly earlier: Rule; readonly rule: Rule },
+  { earlier, rule, what }: { readonly earlier: Rule; readonly rule: Rule; readonly what: string },
   findings: Findings,
 ): void {
-  // Nothing comes after a verdict.
-  if (earlier.monitor || rule.monitor || earlier.verdict !== undefined) return;
-  const names = new Set(earlier.headers.map(({ name }) => name.toLowerCase()));
-  const field = rule.headers.find(({ name }) => names.has(name.toLowerCase()))?.name;
-  const redirects = rule.redirect !== undefined && earlier.redirect !== undefined;
-  if ((field === undefined && !redirects) || areDisjoint(policy, earlier, rule)) return;
-  const what = field === undefined ? 'redirects' : `changes the field \`${field}\``;
+  if (areDisjoint(policy, earlier, rule)) return;
   findings.warns(
     'P2',
     joinPointer(rule.pointer),
