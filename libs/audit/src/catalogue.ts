@@ -20,6 +20,8 @@ const TRANSACTION: FieldsOf<DataOf<'transaction.accepted'>> = {
   snapshot: 'policy, revision, digest and revisions of managed lists that judged',
   client: 'policy client that matched, or `none`',
   facts: 'facts shared by all recipients, as the evaluator saw them; `{ "unknown": why }` for a failed look-up',
+  authentication:
+    'evidence for SPF, DKIM, DMARC and ARC where they were asked for: result, domain, selector, record as published, and why',
   parameters: 'ESMTP parameters of MAIL FROM',
   message: 'size, SHA-256 digest, Message-ID, From and Subject of the content, once it was received',
   recipients:

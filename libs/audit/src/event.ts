@@ -87,6 +87,53 @@ export interface RecordedTls {
   readonly clientFingerprint?: string;
 }
 
+/** What was looked at to find out who sent a message, and what came of it. Results are the words of RFC 8601. */
+export interface RecordedMailAuth {
+  readonly spf?: {
+    readonly result: string;
+    readonly identity: 'mailfrom' | 'helo';
+    readonly domain: string;
+    readonly sender: string;
+    readonly clientAddress: string;
+    /** SPF record of the domain, and the term of it (or of one that it includes) that matched. */
+    readonly record?: string;
+    readonly mechanism?: string;
+    readonly lookUps: number;
+    readonly why?: string;
+  };
+  /** One for each signature. */
+  readonly dkim?: readonly {
+    readonly result: string;
+    readonly domain: string;
+    readonly selector: string;
+    readonly identity?: string;
+    readonly algorithm?: string;
+    readonly signature?: string;
+    readonly keyBits?: number;
+    readonly record?: string;
+    readonly testing?: true;
+    readonly why?: string;
+  }[];
+  readonly dmarc?: {
+    readonly result: string;
+    readonly domain: string;
+    readonly organisationalDomain: string;
+    readonly policy?: string;
+    readonly record?: string;
+    readonly recordDomain?: string;
+    readonly aligned: readonly string[];
+    readonly why?: string;
+  };
+  readonly arc?: {
+    readonly result: string;
+    readonly instances: number;
+    readonly sealers: readonly string[];
+    readonly authenticationResults?: string;
+    readonly chainValidation?: string;
+    readonly why?: string;
+  };
+}
+
 export interface TransactionRecord {
   readonly listener: string;
   readonly clientPort: number;
@@ -100,6 +147,8 @@ export interface TransactionRecord {
   readonly client: string;
   /** Facts shared by all recipients, as the evaluator saw them. */
   readonly facts: RecordedFacts;
+  /** Evidence for the facts `spf`, `dkim`, `dmarc`, `arc` and what follows from them; absent where nobody asked. */
+  readonly authentication?: RecordedMailAuth;
   readonly parameters: RecordedMailParameters;
   readonly message?: {
     readonly sizeBytes: number;

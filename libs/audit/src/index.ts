@@ -22,6 +22,7 @@ export type {
   RecordedTls,
   ReviewAction,
   ReviewEnd,
+  RecordedMailAuth,
   TransactionRecord,
 } from './event.js';
 export { parsePublicId, publicId, traceOf } from './ids.js';
