@@ -1,10 +1,14 @@
 import { Command } from 'commander';
 import { accountCommands } from './commands/accounts.js';
 import { auditCommands } from './commands/audit.js';
-import { gatewayCommands, keyCommands, queueCommands } from './commands/operations.js';
+import { dkimCommands } from './commands/dkim.js';
+import { destinationCommands } from './commands/destinations.js';
+import { gatewayCommands } from './commands/gateways.js';
+import { keyCommands } from './commands/keys.js';
 import { listCommands } from './commands/lists.js';
 import { offlinePolicyCommands } from './commands/policy-offline.js';
 import { policyCommands } from './commands/policy.js';
+import { queueCommands } from './commands/queue.js';
 import { reviewCommands } from './commands/reviews.js';
 import { secretCommands } from './commands/secrets.js';
 import { transactionCommands } from './commands/transactions.js';
@@ -27,6 +31,8 @@ Examples:
   postern tx show txn_01JD…                   what was it, where is it now
   postern tx explain txn_01JD…                why was it refused
   postern review list                         what waits for a person
+  postern queue hold --domain example.net     keep its mail back for now
+  postern destination resolve example.net     where its mail would go now
   postern account add ann --identity ann@example.com
 
 Exit codes: 0 done, 1 refused or invalid input, 2 wrong usage, 3 the API cannot be reached.`;
@@ -59,10 +65,12 @@ export function createProgram(
   transactionCommands(program, context);
   queueCommands(program, context);
   reviewCommands(program, context);
+  destinationCommands(program, context);
   gatewayCommands(program, context);
   keyCommands(program, context);
   accountCommands(program, context);
   secretCommands(program, context);
+  dkimCommands(program, context);
   auditCommands(program, context);
   return program;
 }

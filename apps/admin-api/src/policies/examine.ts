@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Database } from '#database';
+import { readSigningKey } from '#mail-auth';
 import { checkListEntry, type CompiledPolicy, type Finding } from '#policy';
 import { Problem } from '../http/problem.js';
 import { checkAside } from '../policy-aside.js';
@@ -22,26 +23,64 @@ export async function examine(source: string): Promise<Examined> {
 
 /**
  * What a document alone cannot tell: queued mail that names its routes, mail held in its review queues, entries its managed
- * lists already have, secrets its routes sign in with. Answers what is only worth a warning.
+ * lists already have, secrets its routes sign in with, keys it signs mail with. Answers what is only worth a warning.
  */
 export async function examineInPlace(database: Database, policy: CompiledPolicy): Promise<readonly Finding[]> {
   const findings = [
     ...(await routeFindings(database, policy)),
     ...(await reviewFindings(database, policy)),
     ...(await entryFindings(database, policy)),
+    ...(await keyFindings(database, policy)),
   ];
   if (findings.length > 0) throw refusal(findings);
   return secretFindings(database, policy);
 }
 
+/** What the policy uses each secret for, in words. */
+export function usesOfSecret(policy: CompiledPolicy, secret: string): readonly string[] {
+  const routes = routesBySecret(policy).get(secret) ?? [];
+  const keys = policy.signing.filter((entry) => entry.secret === secret);
+  return [
+    ...routes.map((route) => `signs in with it for \`${route}\``),
+    ...keys.map(({ domain, selector }) => `signs mail of \`${domain}\` with it (selector \`${selector}\`)`),
+  ];
+}
+
 /** Routes by the secret they sign in with. */
-export function routesBySecret(policy: CompiledPolicy): ReadonlyMap<string, readonly string[]> {
+function routesBySecret(policy: CompiledPolicy): ReadonlyMap<string, readonly string[]> {
   const routes = new Map<string, readonly string[]>();
   for (const [name, route] of policy.routes) {
     const secret = 'auth' in route ? route.auth.secret : undefined;
     if (secret !== undefined) routes.set(secret, [...(routes.get(secret) ?? []), name]);
   }
   return routes;
+}
+
+/** Mail would wait from the first message on, and nobody wants to publish that: without its key a policy stays a draft. */
+async function keyFindings(database: Database, policy: CompiledPolicy): Promise<readonly Finding[]> {
+  const findings: Finding[] = [];
+  for (const { domain, selector, secret, pointer } of policy.signing) {
+    const problem = await keyProblem(database, secret);
+    if (problem === undefined) continue;
+    findings.push({
+      code: 'Q5',
+      severity: 'blocks',
+      pointer: `${pointer}/key`,
+      message: `mail of \`${domain}\` can not be signed: secret \`${secret}\` ${problem}`,
+      fix: `make a key: \`postern dkim keygen --domain ${domain} --selector ${selector} --secret ${secret}\``,
+    });
+  }
+  return findings;
+}
+
+/** Why a secret can not sign. The value is read and forgotten. */
+async function keyProblem(database: Database, secret: string): Promise<string | undefined> {
+  const revealed = await database.secrets.reveal(secret);
+  if (!revealed.ok) {
+    return revealed.fault === 'no-such-secret' ? 'is not there' : 'can not be opened by a key of this installation';
+  }
+  const read = readSigningKey(revealed.value);
+  return read.ok ? undefined : read.message;
 }
 
 /** Mail for such a route would wait; the secret may come after the policy, so it is no reason to refuse it. */

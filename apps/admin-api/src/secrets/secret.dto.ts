@@ -53,6 +53,21 @@ export class SecretRequest {
   note?: string;
 }
 
+export class PublicKeyDto {
+  @ApiProperty({ enum: ['rsa-sha256', 'ed25519-sha256'], description: 'What it signs with.' })
+  algorithm!: 'rsa-sha256' | 'ed25519-sha256';
+
+  @ApiPropertyOptional({ type: 'integer', description: 'Of an RSA key.' })
+  bits?: number;
+
+  @ApiProperty({
+    type: String,
+    example: 'v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=',
+    description: 'The TXT record that publishes it below `<selector>._domainkey.<domain>` (RFC 6376 s3.6.1).',
+  })
+  record!: string;
+}
+
 export class ResealDto {
   @ApiProperty({ type: String, description: 'The key that everything readable is sealed with now.' })
   keyId!: string;

@@ -31,7 +31,7 @@ import { PageQuery } from '../http/page.dto.js';
 import { Idempotent } from '../http/idempotency.js';
 import { ApiProblems } from '../http/problem.dto.js';
 import { tagged } from '../http/shown.js';
-import { ResealDto, SecretDto, SecretPageDto, SecretPath, SecretRequest } from './secret.dto.js';
+import { PublicKeyDto, ResealDto, SecretDto, SecretPageDto, SecretPath, SecretRequest } from './secret.dto.js';
 import { SecretsService } from './secrets.service.js';
 
 const CHANGE_PROBLEMS = ['precondition-failed', 'precondition-required'] as const;
@@ -64,6 +64,19 @@ export class SecretsController {
   @ApiProblems('not-found')
   async one(@Param() path: SecretPath, @Res({ passthrough: true }) response: Response): Promise<SecretDto> {
     return tagged(response, await this.secrets.one(path.secret));
+  }
+
+  @Get(':secret/public-key')
+  @RequiresRole('viewer')
+  @ApiOperation({
+    operationId: 'getSecretPublicKey',
+    summary: 'The public half of a key that mail is signed with',
+    description: 'As a DNS record. 409 for a secret that is no such key, or that can not be opened.',
+  })
+  @ApiOkResponse({ type: PublicKeyDto })
+  @ApiProblems('not-found', 'conflict')
+  publicKey(@Param() path: SecretPath): Promise<PublicKeyDto> {
+    return this.secrets.publicKey(path.secret);
   }
 
   @Put(':secret')

@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { isSecretName, type Secret, type SecretResult } from '#database';
+import { keyRecord, readSigningKey } from '#mail-auth';
 import { DatabaseAccess } from '../database-access.js';
 import type { Change, ConditionalChange } from '../http/change.decorator.js';
 import { checkPrecondition, stale } from '../http/conditional.js';
@@ -8,9 +9,9 @@ import { readCursor, writeCursor } from '../http/page.js';
 import type { PageQuery } from '../http/page.dto.js';
 import { Problem } from '../http/problem.js';
 import type { Shown } from '../http/shown.js';
-import { routesBySecret } from '../policies/examine.js';
+import { usesOfSecret } from '../policies/examine.js';
 import { LivePolicyReader } from '../policies/live-policy-reader.js';
-import type { ResealDto, SecretDto, SecretPageDto, SecretRequest } from './secret.dto.js';
+import type { PublicKeyDto, ResealDto, SecretDto, SecretPageDto, SecretRequest } from './secret.dto.js';
 
 /** Secrets of the relay. A value comes in and is never answered. */
 @Injectable()
@@ -45,6 +46,7 @@ export class SecretsService {
       const message = 'a name has lower-case letters, digits and `. _ -`, and begins and ends with a letter or digit';
       throw new Problem('value-refused', message, [{ code: 'value-refused', pointer: '/secret', message }]);
     }
+    await this.#refuseUnfitKey(name, value);
     const before = await this.#find(name);
     checkPrecondition(condition, stateOf(before));
     const result = await this.database.current.secrets.set({
@@ -62,10 +64,9 @@ export class SecretsService {
     const before = await this.#find(name);
     if (before === undefined) throw noSecret(name);
     checkPrecondition(condition, stateOf(before));
-    const routes = await this.#routesThatUse(name);
-    if (routes.length > 0) {
-      const told = routes.map((route) => `\`${route}\``).join(', ');
-      throw new Problem('conflict', `the live policy signs in with it for ${told}; publish one that does not, first`);
+    const uses = await this.#usesOf(name);
+    if (uses.length > 0) {
+      throw new Problem('conflict', `the live policy ${uses.join(', and ')}; publish one that does not, first`);
     }
     const result = await this.database.current.secrets.remove(name, {
       actor,
@@ -82,9 +83,35 @@ export class SecretsService {
     return { keyId, resealed, unreadable };
   }
 
-  async #routesThatUse(name: string): Promise<readonly string[]> {
+  /** The half of a key that is no secret. */
+  async publicKey(name: string): Promise<Fields<PublicKeyDto>> {
+    const secret = await this.#find(name);
+    if (secret === undefined) throw noSecret(name);
+    const revealed = await this.database.current.secrets.reveal(name);
+    if (!revealed.ok) throw new Problem('conflict', revealed.message);
+    const read = readSigningKey(revealed.value);
+    if (!read.ok) throw new Problem('conflict', `secret \`${name}\` ${read.message}`);
+    const { key } = read;
+    return {
+      algorithm: key.algorithm,
+      ...(key.bits !== undefined && { bits: key.bits }),
+      record: keyRecord(key),
+    };
+  }
+
+  /** A key that mail is signed with now is replaced by a key, not by anything else. */
+  async #refuseUnfitKey(name: string, value: string): Promise<void> {
+    if ((await this.reader.live()) === undefined) return;
+    const { signing } = await this.reader.compiled();
+    const read = signing.some(({ secret }) => secret === name) ? readSigningKey(value) : undefined;
+    if (read?.ok !== false) return;
+    const message = `the live policy signs mail with \`${name}\`, and this ${read.message}`;
+    throw new Problem('value-refused', message, [{ code: 'value-refused', pointer: '/value', message }]);
+  }
+
+  async #usesOf(name: string): Promise<readonly string[]> {
     if ((await this.reader.live()) === undefined) return [];
-    return routesBySecret(await this.reader.compiled()).get(name) ?? [];
+    return usesOfSecret(await this.reader.compiled(), name);
   }
 
   async #find(name: string): Promise<Secret | undefined> {
