@@ -9,6 +9,7 @@ import type {
   ContentSource,
   MessageToStore,
   NoticeRouting,
+  NoticeRules,
   RetryProfile,
   RouteDefinition,
   RouteHost,
@@ -71,6 +72,8 @@ export class RelayHarness {
   routes: Record<string, RouteDefinition> = {};
   /** Where bounces go; undefined when the policy routes nothing to their recipient. */
   bounceRoute: NoticeRouting | undefined;
+  /** What the policy says about notices. */
+  noticeRules: NoticeRules | undefined;
   directory = '';
   /** Domains that an operator has suspended. */
   readonly suspended = new Set<string>();
@@ -142,6 +145,7 @@ export class RelayHarness {
         newId,
         appendEvents: (events) => void this.db.audit.append(events),
         routeNotice: () => this.bounceRoute,
+        noticeRules: () => this.noticeRules,
         isSuspended: (domain) => this.suspended.has(domain),
         isSelf: (host) => host === 'gw.test',
         warn: (message) => void this.warnings.push(message),

@@ -6,17 +6,20 @@ import type { AuditEvent } from '#audit';
 import type { Job } from './job.js';
 import { buildNotice } from './notice.js';
 import type { Notice, NoticedRecipient, NoticeInput } from './notice.js';
-import { NOTICE_SUBJECTS } from './notice-text.js';
+import { NoticeLimit } from './notice-limit.js';
 import type { NoticeAction } from './notice-wishes.js';
-import type { MessageToStore, NoticeRouting, RelayEnvironment } from './ports.js';
+import { domainOf } from './message-jobs.js';
+import type { MessageToStore, NoticeRouting, NoticeRules, RelayEnvironment } from './ports.js';
 import { MAX_HEADER_BYTES } from './returned-header.js';
 
 /** A larger message is not returned whole, whatever RET says: its header is. */
 const MAX_RETURNED_BYTES = 1_048_576;
+const DEFAULT_RULES: NoticeRules = { form: 'multipart', limit: { max: 1000, perMs: 3_600_000 }, words: {} };
 
 export class NoticeMaker {
   readonly #environment: RelayEnvironment;
   readonly #hostname: string;
+  readonly #limit = new NoticeLimit();
 
   constructor(environment: RelayEnvironment, hostname: string) {
     this.#environment = environment;
@@ -32,14 +35,25 @@ export class NoticeMaker {
     const { message } = job;
     try {
       const routing = message.sender === '' ? undefined : this.#environment.routeNotice(message.sender);
-      if (routing !== undefined) return await this.#made(job, { action, recipients, routing });
-      const why = message.sender === '' ? 'null sender' : 'the policy routes no mail to the sender';
-      this.suppress(job, recipients, why);
+      if (routing === undefined) {
+        const why = message.sender === '' ? 'null sender' : 'the policy routes no mail to the sender';
+        this.suppress(job, recipients, why);
+      } else {
+        const rules = this.#environment.noticeRules() ?? DEFAULT_RULES;
+        if (this.#mayTell(message.sender, rules)) return await this.#made(job, { action, recipients, routing, rules });
+        this.suppress(job, recipients, 'the domain of the sender has had as many notices as the policy allows');
+      }
     } catch (error) {
       this.suppress(job, recipients, 'the notice could not be made');
       this.#environment.warn(`notice about message ${message.id} could not be made`, error);
     }
     return undefined;
+  }
+
+  #mayTell(sender: string, { limit }: NoticeRules): boolean {
+    const { clock } = this.#environment;
+    const share = { ...limit, max: Math.ceil(limit.max / Math.max(1, this.#environment.gateways())) };
+    return this.#limit.allows(domainOf(sender), share, clock.nowMs());
   }
 
   suppress(job: Job, recipients: readonly NoticedRecipient[], reason: string): void {
@@ -53,8 +67,11 @@ export class NoticeMaker {
     const { message, route } = job;
     const noticeId = this.#environment.newId();
     const { envelopeId } = message;
+    const words = wanted.rules.words[wanted.action];
     const notice = buildNotice({
       action: wanted.action,
+      form: wanted.rules.form,
+      ...(words === undefined ? {} : { words }),
       noticeId,
       messageId: message.id,
       hostname: this.#hostname,
@@ -120,7 +137,7 @@ export class NoticeMaker {
   #acceptedEvent(
     to: string,
     recipient: { readonly id: string; readonly address: string },
-    notice: Wanted & { readonly id: string; readonly content: Uint8Array },
+    notice: Wanted & Notice & { readonly id: string },
   ): AuditEvent {
     const { content, routing } = notice;
     const reply = '250 2.0.0 Notice queued';
@@ -145,7 +162,7 @@ export class NoticeMaker {
           digest: this.#environment.sha256Hex(content),
           messageId: `<${notice.id}@${this.#hostname}>`,
           from: `MAILER-DAEMON@${this.#hostname}`,
-          subject: NOTICE_SUBJECTS[notice.action],
+          subject: notice.subject,
         },
         recipients: [
           {
@@ -167,6 +184,7 @@ export class NoticeMaker {
 }
 
 interface Wanted {
+  readonly rules: NoticeRules;
   readonly action: NoticeAction;
   readonly recipients: readonly NoticedRecipient[];
   readonly routing: NoticeRouting;

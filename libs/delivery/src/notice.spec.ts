@@ -115,6 +115,14 @@ describe('a notice', () => {
     expect(text.includes('Will-Retry-Until: Sat, 3 Jan 1970 00:00:00 +0000\r\n')).toBe(action === 'delayed');
   });
 
+  it('takes the words of the policy, and puts in what it knows once', () => {
+    const words = { subject: 'At {gateway}: {retry-until}', text: 'Line {gateway}\n\n.\n{unknown}' };
+    const text = build({ hostname: 'gw.{retry-until}.test', words });
+    expect(text).toContain('Subject: At gw.{retry-until}.test: Sat, 3 Jan 1970 00:00:00 +0000\r\n');
+    expect(text).toContain('\r\n\r\nLine gw.{retry-until}.test\r\n\r\n.\r\n{unknown}\r\n\r\n<bob@there.test>\r\n');
+    expect(buildNotice({ ...input, words }).subject).toBe('At gw.test: Sat, 3 Jan 1970 00:00:00 +0000');
+  });
+
   it('never answers the null sender', () => {
     expect(() => build({ to: '' })).toThrow('null sender');
   });

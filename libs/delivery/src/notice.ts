@@ -8,9 +8,10 @@
  */
 import { traceOf } from '#audit';
 import { decodeXtext, mailDate, replaceControls } from '#smtp-core';
-import { NOTICE_SUBJECTS, noticeText } from './notice-text.js';
+import { noticeSubject, noticeText } from './notice-text.js';
+import type { NoticeWords, OwnWords } from './notice-text.js';
 import type { NoticeAction } from './notice-wishes.js';
-import { headerOf, needsQuoting, quotedPrintable } from './returned-header.js';
+import { encodedWords, headerOf, needsQuoting, quotedPrintable } from './returned-header.js';
 
 export interface NoticedRecipient {
   readonly address: string;
@@ -29,6 +30,10 @@ export interface NoticedRecipient {
 
 export interface NoticeInput {
   readonly action: NoticeAction;
+  /** Default: a report of RFC 3464. */
+  readonly form?: 'multipart' | 'plain';
+  /** The policy's words instead of ours. */
+  readonly words?: OwnWords;
   readonly noticeId: string;
   /** Id of the message it is about. */
   readonly messageId: string;
@@ -48,6 +53,8 @@ export interface NoticeInput {
 }
 
 export interface Notice {
+  /** Not encoded. */
+  readonly subject: string;
   readonly content: Uint8Array;
   readonly body8bit: boolean;
   /** Its own header is not ASCII. */
@@ -61,10 +68,30 @@ const CRLF = '\r\n';
 
 export function buildNotice(input: NoticeInput): Notice {
   if (input.to === '') throw new Error('broken invariant: a notice never answers the null sender');
+  const content = input.form === 'plain' ? plainContent(input) : reportContent(input);
+  const body8bit = content.some((octet) => octet > 127);
+  return { content, subject: subjectOf(input), body8bit, smtpUtf8: NOT_ASCII.test(input.to) };
+}
+
+function subjectOf(input: NoticeInput): string {
+  return clean(noticeSubject(wordsOf(input), input.words));
+}
+
+/** The story and the header of the message as one text. */
+function plainContent(input: NoticeInput): Buffer {
+  const listed = input.recipients.slice(0, MAX_LISTED);
+  const header = headerOf(input.returned.bytes).toString('utf8').split(CRLF).map(clean);
+  const [type = '', ...rest] = textPart([...forPeople(input, listed), '----', ...header]);
+  return Buffer.from([...messageHeader(input), type, ...rest, ''].join(CRLF));
+}
+
+function reportContent(input: NoticeInput): Buffer {
   const boundary = `=_${input.noticeId}`;
   const listed = input.recipients.slice(0, MAX_LISTED);
   const head = [
-    ...messageHeader(input, boundary),
+    ...messageHeader(input),
+    'Content-Type: multipart/report; report-type=delivery-status;',
+    `\tboundary="${boundary}"`,
     '',
     'This is a report in MIME format.',
     `--${boundary}`,
@@ -78,25 +105,27 @@ export function buildNotice(input: NoticeInput): Notice {
     `--${boundary}`,
   ].join(CRLF);
   const returned = returnedPart(input.returned);
-  const content = Buffer.concat([
+  return Buffer.concat([
     Buffer.from(head + CRLF),
     returned,
     Buffer.from(`${endsLine(returned) ? '' : CRLF}--${boundary}--${CRLF}`),
   ]);
-  return { content, body8bit: content.some((octet) => octet > 127), smtpUtf8: NOT_ASCII.test(input.to) };
 }
 
-function messageHeader(input: NoticeInput, boundary: string): string[] {
+function wordsOf(input: NoticeInput): NoticeWords {
+  const { action, hostname, returned, retryUntilMs } = input;
+  return { action, gateway: ascii(hostname), retryUntil: mailDate(retryUntilMs), returned: returned.kind };
+}
+
+function messageHeader(input: NoticeInput): string[] {
   return [
     `Date: ${mailDate(input.nowMs)}`,
     `From: Mail Delivery System <MAILER-DAEMON@${ascii(input.hostname)}>`,
     `To: <${clean(input.to)}>`,
-    `Subject: ${NOTICE_SUBJECTS[input.action]}`,
+    `Subject: ${encodedWords(subjectOf(input))}`,
     `Message-ID: <${input.noticeId}@${ascii(input.hostname)}>`,
     'Auto-Submitted: auto-replied',
     'MIME-Version: 1.0',
-    'Content-Type: multipart/report; report-type=delivery-status;',
-    `\tboundary="${boundary}"`,
   ];
 }
 
@@ -109,11 +138,10 @@ function textPart(lines: readonly string[]): string[] {
 
 function forPeople(input: NoticeInput, listed: readonly NoticedRecipient[]): string[] {
   const left = input.recipients.length - listed.length;
-  const retryUntil = mailDate(input.retryUntilMs);
+  const greeting = input.words?.text === undefined ? [`This is the mail gateway ${ascii(input.hostname)}.`, ''] : [];
   return [
-    `This is the mail gateway ${ascii(input.hostname)}.`,
-    '',
-    ...noticeText({ action: input.action, retryUntil, returned: input.returned.kind }),
+    ...greeting,
+    ...noticeText(wordsOf(input), input.words).map(clean),
     '',
     ...listed.flatMap((recipient) => [`<${clean(recipient.address)}>`, ...explain(recipient), '']),
     ...(left > 0 ? [`and ${String(left)} more recipients.`] : []),

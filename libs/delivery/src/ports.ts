@@ -5,7 +5,8 @@
 import type { AttemptRecord, AuditEvent, RecordedFacts, RecordedSnapshot } from '#audit';
 import type { ClientFault, RecipientResult, Reply } from '#smtp-core';
 import type { AttemptAnswer } from './attempt-outcome.js';
-import type { FileRoute, RouteDefinition, SmtpRoute } from './route.js';
+import type { NoticeAction } from './notice-wishes.js';
+import type { FileRoute, FlowLimit, RouteDefinition, SmtpRoute } from './route.js';
 
 /** Content of a message: in memory, or a file in the spool. Octets are canonical CRLF, Received line included. */
 export type ContentSource =
@@ -289,6 +290,16 @@ export interface NoticeRouting {
   readonly headerChanges?: readonly HeaderChange[];
 }
 
+/** What the live policy says about notices. */
+export interface NoticeRules {
+  /** `multipart` is RFC 3464, for people and programs; `plain` one text for people. */
+  readonly form: 'multipart' | 'plain';
+  /** To addresses of one domain, all gateways together. */
+  readonly limit: FlowLimit;
+  /** Words in place of our own; `{gateway}` and `{retry-until}` stand for what they say. Lines end in LF. */
+  readonly words: Readonly<Partial<Record<NoticeAction, { readonly subject?: string; readonly text?: string }>>>;
+}
+
 /** What the worker needs besides queue and ways out. */
 export interface RelayEnvironment {
   readonly clock: Clock;
@@ -301,6 +312,8 @@ export interface RelayEnvironment {
   /** Events that belong to no change of a queue row. */
   appendEvents(events: readonly AuditEvent[]): void;
   routeNotice(recipient: string): NoticeRouting | undefined;
+  /** Undefined where the policy says nothing: our own words, a thousand an hour to each domain. */
+  noticeRules(): NoticeRules | undefined;
   /** The first octets of a content that is not in memory. */
   readHead(content: ContentSource, maxBytes: number): Promise<Uint8Array>;
   /** Whether an operator has suspended mail to this domain (lower case). */

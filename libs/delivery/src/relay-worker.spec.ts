@@ -195,6 +195,7 @@ class Nodes {
       sha256Hex: () => '',
       appendEvents: () => undefined,
       routeNotice: () => undefined,
+      noticeRules: () => undefined,
       isSuspended: () => false,
       gateways: () => 1,
       readHead: () => Promise.resolve(new Uint8Array()),

@@ -4,6 +4,8 @@
 export const MAX_HEADER_BYTES = 32_768;
 const MAX_PLAIN_LINE = 998;
 const MAX_QUOTED_LINE = 72;
+/** Of one encoded word, before base64. */
+const MAX_WORD_OCTETS = 42;
 const LF = 10;
 const EQUALS = 61;
 
@@ -29,6 +31,21 @@ export function needsQuoting(header: Buffer): boolean {
 /** RFC 2045 s6.7, line by line. */
 export function quotedPrintable(bytes: Buffer): string[] {
   return bytes.toString('latin1').split('\r\n').flatMap(quoteLine);
+}
+
+/** RFC 2047 s2: text in a header field, as it is where it is ASCII. Lines are folded. */
+export function encodedWords(text: string): string {
+  if (!/[^\u0020-\u007e]/.test(text)) return text;
+  const words: string[] = [];
+  let current = '';
+  for (const character of text) {
+    if (Buffer.byteLength(current + character) > MAX_WORD_OCTETS) {
+      words.push(current);
+      current = '';
+    }
+    current += character;
+  }
+  return [...words, current].map((word) => `=?utf-8?B?${Buffer.from(word).toString('base64')}?=`).join('\r\n ');
 }
 
 function quoteLine(line: string): string[] {

@@ -18,6 +18,7 @@ import { LIMIT_FACT, LIMIT_KEY_PATTERN } from './limit-facts.js';
 import { ACL_PHASES, FACTS, type AclPhase } from './vocabulary.js';
 import { limitSchema } from './document-limits.js';
 import { listenerSchema } from './document-listeners.js';
+import { noticesSchema } from './document-notices.js';
 import { retrySchema, routeSchema, tlsRequirement, tlsSchema, type RouteDocument } from './document-routes.js';
 import { copySchema, ruleMetadata, ruleSchema, type CopyDocument, type RuleDocument } from './document-rules.js';
 import { signatureName, signingSchema, type SigningDocument } from './document-signing.js';
@@ -212,6 +213,7 @@ const documentShape = {
   tls: named(tlsSchema, 'TLS profiles by name').optional(),
   retry: named(retrySchema, 'retry profiles by name').optional(),
   limits: many(limitSchema, 'a list of limits').max(100, { error: 'at most 100 limits' }).optional(),
+  notices: noticesSchema.optional(),
   'review-queues': named(reviewQueue, 'review queues by name').optional(),
   settings: settings.optional(),
   invariants: many(invariant, 'a list of invariants').optional(),

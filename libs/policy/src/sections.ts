@@ -29,7 +29,7 @@ export interface PolicyChange {
 }
 
 const SEQUENCES = ['clients', 'domains', 'rewriting', 'routing', 'copies', 'signing', 'limits', 'tests', 'invariants'];
-const MAPPINGS = ['listeners', 'lists', 'routes', 'tls', 'retry', 'review-queues'];
+const MAPPINGS = ['listeners', 'lists', 'routes', 'tls', 'retry', 'notices', 'review-queues'];
 
 export const POLICY_SECTIONS: readonly PolicySection[] = [
   ...ACL_PHASES.map((phase) => ({ name: phase, path: ['acl', phase], kind: 'sequence' as const })),

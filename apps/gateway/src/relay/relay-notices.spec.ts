@@ -49,6 +49,30 @@ describe('a failure', () => {
   });
 });
 
+describe('many failures', () => {
+  it('are told to a domain as often as the policy allows; the audit knows of the others, and no other domain suffers', async () => {
+    const mx = await relay.remote({ at: { rcpt: '550 5.1.1 No\r\n' } });
+    relay.routes['out'] = hosts([hostAt(mx.port)]);
+    relay.noticeRules = { form: 'multipart', limit: { max: 3, perMs: 60_000 }, words: { failed: { text: 'Sorry.' } } };
+    const senders = [...Array.from({ length: 5 }, (_, at) => `u${String(at)}@Example.com`), 'ann@other.test', ''];
+    const messages = await Promise.all(senders.map(async (sender) => relay.accept({ sender })));
+    const stories = await Promise.all(messages.map(async ({ id }) => relay.ended(id)));
+    const notices = stories.flat().filter(({ kind }) => kind.startsWith('bounce.'));
+    expect(told(notices).sort()).toEqual([
+      ...Array<string>(4).fill('bounce.queued'),
+      ...Array<string>(3).fill('bounce.suppressed'),
+    ]);
+    expect(notices.flatMap(({ data }) => data['reason'] ?? []).sort()).toEqual([
+      'null sender',
+      ...Array<string>(2).fill('the domain of the sender has had as many notices as the policy allows'),
+    ]);
+    expect(stories[5]?.map(({ kind }) => kind)).toContain('bounce.queued');
+    await waitFor('the notices', async () => (await noticeCount()) === 4);
+    expect((await relay.bounces())[0]).toContain('\r\n\r\nSorry.\r\n');
+    relay.noticeRules = undefined;
+  });
+});
+
 describe('success', () => {
   it('is told as relayed where the next hop will say nothing', async () => {
     const mx = await relay.remote();

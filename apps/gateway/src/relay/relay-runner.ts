@@ -29,7 +29,7 @@ export interface RelayRunnerOptions extends RelayOptions {
 
 export interface RelayRunnerPorts extends Pick<
   RelayEnvironment,
-  'newId' | 'appendEvents' | 'routeNotice' | 'isSelf' | 'isSuspended' | 'warn'
+  'newId' | 'appendEvents' | 'routeNotice' | 'noticeRules' | 'isSelf' | 'isSuspended' | 'warn'
 > {
   readonly queue: QueueStore;
   /** Definitions must stay the same objects while they are equal: a new object is taken for a changed route. */
@@ -151,6 +151,7 @@ function environmentOf(ports: RelayRunnerPorts): Omit<RelayEnvironment, 'gateway
     newId: () => ports.newId(),
     appendEvents: (events) => ports.appendEvents(events),
     routeNotice: (recipient) => ports.routeNotice(recipient),
+    noticeRules: () => ports.noticeRules(),
     isSelf: (host, address, port) => ports.isSelf(host, address, port),
     isSuspended: (domain) => ports.isSuspended(domain),
     warn: (message, error) => ports.warn(message, error),
