@@ -17,6 +17,8 @@ import { GreylistMemory } from './greylist/greylist-memory.js';
 import { LimitCounts } from './limits/limit-counts.js';
 import { LimitGate } from './limits/limit-gate.js';
 import type { Logger } from './log.js';
+import { ContentThreads } from './mail-auth/content-threads.js';
+import { MailAuth } from './mail-auth/mail-auth.js';
 import { Drain } from './operations/drain.js';
 import { PolicyHolder } from './policy/policy-holder.js';
 import { DnsResolver } from './relay/dns-resolver.js';
@@ -32,7 +34,13 @@ export function inboundProviders(config: GatewayConfig, log: Logger): Provider[]
   return [
     { provide: MemoryBudget, useValue: new MemoryBudget(config.memoryBytes) },
     { provide: LimitCounts, useValue: new LimitCounts() },
-    { provide: DnsFacts, useValue: new DnsFacts({ servers: factResolver(config) }) },
+    { provide: FACT_RESOLVER, useValue: factResolver(config) },
+    {
+      provide: DnsFacts,
+      inject: [FACT_RESOLVER],
+      useFactory: (servers: DnsResolver) => new DnsFacts({ servers }),
+    },
+    mailAuthProvider(log),
     {
       provide: OutgoingMail,
       inject: [DATABASE],
@@ -82,6 +90,18 @@ function factResolver({ dnsServers }: GatewayConfig): DnsResolver {
   return new DnsResolver({ ...LOOK_UP, ...(dnsServers.length > 0 && { servers: dnsServers }) });
 }
 
+/** Shared by all facts: equal questions are asked once. */
+const FACT_RESOLVER = Symbol('fact resolver');
+
+function mailAuthProvider(log: Logger): FactoryProvider {
+  return {
+    provide: MailAuth,
+    inject: [FACT_RESOLVER, MemoryBudget],
+    useFactory: (dns: DnsResolver, budget: MemoryBudget) =>
+      new MailAuth({ dns, threads: new ContentThreads({ names: dns, budget, log }), log }),
+  };
+}
+
 type AnswerUses = readonly [
   Database,
   PolicyHolder,
@@ -92,6 +112,7 @@ type AnswerUses = readonly [
   TurnedAwayTally,
   LimitCounts,
   Drain,
+  MailAuth,
 ];
 
 function answersProvider(config: GatewayConfig, log: Logger): FactoryProvider {
@@ -107,8 +128,11 @@ function answersProvider(config: GatewayConfig, log: Logger): FactoryProvider {
       TurnedAwayTally,
       LimitCounts,
       Drain,
+      MailAuth,
     ],
-    useFactory: (...[database, holder, audit, budget, acceptMessage, dns, turnedAway, counts, drain]: AnswerUses) =>
+    useFactory: (
+      ...[database, holder, audit, budget, acceptMessage, dns, turnedAway, counts, drain, mailAuth]: AnswerUses
+    ) =>
       new InboundAnswers({
         hostname: config.hostname,
         bodies:
@@ -119,6 +143,7 @@ function answersProvider(config: GatewayConfig, log: Logger): FactoryProvider {
         budget,
         log,
         dns,
+        mailAuth,
         authenticator: createAuthenticator({ accounts: database.accounts }),
         limits: new LimitGate(counts, () => Date.now()),
         greylist: new GreylistMemory({ store: database.greylist, log }),

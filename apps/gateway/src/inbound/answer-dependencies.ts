@@ -4,6 +4,7 @@ import type { LivePolicy } from '../policy/policy-holder.js';
 import type { GreylistMemory } from '../greylist/greylist-memory.js';
 import type { LimitGate } from '../limits/limit-gate.js';
 import type { Logger } from '../log.js';
+import type { MailAuth } from '../mail-auth/mail-auth.js';
 import type { AcceptMessage } from './accept-message.js';
 import type { BodyStore } from './body-store.js';
 import type { Authenticator } from './authenticator.js';
@@ -19,6 +20,7 @@ export interface AnswerDependencies {
   readonly budget: MemoryBudget;
   readonly log: Logger;
   readonly dns: DnsFacts;
+  readonly mailAuth: Pick<MailAuth, 'spf' | 'dmarc' | 'content'>;
   readonly authenticator: Authenticator;
   readonly limits: LimitGate;
   readonly greylist: Pick<GreylistMemory, 'recall'>;

@@ -4,13 +4,16 @@
  * It decides nothing itself: no room, database away, a loop are refused, all but the loop temporarily.
  */
 import type { ContentSource } from '#delivery';
-import { StructureScanner } from '#mime';
+import { StructureScanner, type ScanReport } from '#mime';
+import type { Facts } from '#policy';
 import { receivedHeader } from '#smtp-core';
 import type { Answer, Reply } from '#smtp-core';
 import type { DataAnswer, MaybePromise, ServerSession } from '#smtp-net';
+import { authenticate } from '../mail-auth/authenticate.js';
+import { mailAuthNeeds } from '../mail-auth/mail-auth-facts.js';
 import type { SenderWishes } from './accept-message.js';
 import type { AnswerDependencies } from './answer-dependencies.js';
-import { ContentBuffer, SpoolFailure } from './content-buffer.js';
+import { ContentBuffer, SpoolFailure, type ContentBufferOptions } from './content-buffer.js';
 import { contentFacts } from './content-facts.js';
 import { judgeContent, recipientsToStore } from './content-judgement.js';
 import { countedOf, stateOf, transactionOf, type InboundSession, type InboundTransaction } from './inbound-session.js';
@@ -31,16 +34,18 @@ export class ContentAnswers {
     if (!this.use.budget.hasRoomFor(this.use.inlineContentBytes)) {
       return { effect: 'refuse', reply: noRoom(transaction.trace) };
     }
-    const { contentFacts: wanted } = transaction.policy.snapshot.policy;
+    const { policy } = transaction.policy.snapshot;
+    const { contentFacts: wanted } = policy;
     transaction.scanner =
       wanted === undefined ? undefined : new StructureScanner({ structure: asksAttachments(wanted) });
+    transaction.signatures = mailAuthNeeds(policy).content ? this.use.mailAuth.content() : undefined;
     transaction.content = new ContentBuffer({
       id: transaction.id,
       bodies: this.use.bodies,
       inlineLimitBytes: this.use.inlineContentBytes,
       budget: this.use.budget,
       traceHeader: this.#traceHeader(session, inbound, transaction),
-      ...(transaction.scanner !== undefined && { observer: transaction.scanner }),
+      ...observing(transaction),
     });
     return { effect: 'accept', sink: transaction.content };
   }
@@ -79,6 +84,7 @@ export class ContentAnswers {
     if (headers.receivedCount > MAX_RECEIVED) {
       const reply = routingLoop(transaction.trace);
       content.abort();
+      transaction.signatures?.abort();
       this.#record(session, inbound, transaction, {
         kind: 'transaction.refused',
         by: 'builtin/loop',
@@ -88,7 +94,21 @@ export class ContentAnswers {
       });
       return { effect: 'refuse', reply };
     }
-    const refused = judged(transaction, content);
+    const report = transaction.scanner?.report();
+    const judged: JudgedContent = { content, message, ...(report !== undefined && { report }) };
+    const authenticated = authenticate(this.use.mailAuth, transaction, report);
+    if (authenticated === undefined) return this.#answer(session, transaction, judged, {});
+    return authenticated.then((facts) => this.#answer(session, transaction, judged, facts));
+  }
+
+  #answer(
+    session: ServerSession,
+    transaction: InboundTransaction,
+    judged: JudgedContent,
+    authFacts: Facts,
+  ): MaybePromise<Answer> {
+    const { content, message } = judged;
+    const refused = refusedBy(transaction, judged, authFacts);
     if (refused === undefined) return this.#accept(session, transaction, content, message);
     content.abort();
     const { by, reply, verdict } = refused;
@@ -100,7 +120,7 @@ export class ContentAnswers {
       reason: 'content-judged',
       message,
     };
-    this.#record(session, inbound, transaction, end);
+    this.#record(session, stateOf(session), transaction, end);
     return { effect: 'refuse', reply };
   }
 
@@ -201,16 +221,35 @@ function asksAttachments(wanted: ReadonlySet<string>): boolean {
   return [...wanted].some((name) => name.startsWith('attachment.'));
 }
 
+/** Whatever watches the content stream by. */
+function observing({ scanner, signatures }: InboundTransaction): Pick<ContentBufferOptions, 'observer'> {
+  if (signatures === undefined) return scanner === undefined ? {} : { observer: scanner };
+  return {
+    observer: {
+      write: (chunk) => {
+        scanner?.write(chunk);
+        return signatures.write(chunk);
+      },
+    },
+  };
+}
+
+interface JudgedContent {
+  readonly content: ContentBuffer;
+  readonly message: NonNullable<TransactionEnd['message']>;
+  readonly report?: ScanReport;
+}
+
 /** What message rules refuse; undefined when they do not, or when there are none. */
-function judged(
+function refusedBy(
   transaction: InboundTransaction,
-  content: ContentBuffer,
+  { content, report }: JudgedContent,
+  authFacts: Facts,
 ): { readonly by: string; readonly verdict: 'reject' | 'defer'; readonly reply: Reply } | undefined {
   const { contentFacts: wanted } = transaction.policy.snapshot.policy;
-  const { scanner } = transaction;
-  if (wanted === undefined || scanner === undefined) return undefined;
-  const facts = contentFacts(wanted, { report: scanner.report(), sizeBytes: content.receivedBytes });
-  const refused = judgeContent(transaction, facts);
+  if (wanted === undefined || report === undefined) return undefined;
+  const facts = contentFacts(wanted, { report, sizeBytes: content.receivedBytes });
+  const refused = judgeContent(transaction, { ...facts, ...authFacts });
   if (refused === undefined) return undefined;
   return { by: refused.by, verdict: refused.verdict, reply: refusal(refused, transaction.trace) };
 }

@@ -21,8 +21,8 @@ export interface ContentBufferOptions {
   readonly budget: MemoryBudget;
   /** Trace header put in front of what the client sends; not part of `digest` and `receivedBytes`. */
   readonly traceHeader: Buffer;
-  /** Sees what the client sends, without the trace header; keeps nothing of it. */
-  readonly observer?: { write(chunk: Uint8Array): void };
+  /** Sees what the client sends, without the trace header; keeps nothing of the chunk. Its promise is back-pressure. */
+  readonly observer?: { write(chunk: Uint8Array): void | Promise<void> };
 }
 
 /** Collected before a write to the spool, so that small reads do not become small writes. */
@@ -66,7 +66,12 @@ export class ContentBuffer implements ContentSink {
   /** Takes a copy of `chunk`. The promise, when there is one, is back-pressure: the spool is being written. */
   write(chunk: Uint8Array): void | Promise<void> {
     this.#receivedBytes += chunk.length;
-    this.#options.observer?.write(chunk);
+    const observed = this.#options.observer?.write(chunk);
+    const stored = this.#store(chunk);
+    return observed === undefined || stored === undefined ? (stored ?? observed) : both(stored, observed);
+  }
+
+  #store(chunk: Uint8Array): void | Promise<void> {
     // The client is still sending: what cannot be stored is let go, and `finish` says so.
     if (this.#failure !== undefined) return undefined;
     this.#hash?.update(chunk);
@@ -167,4 +172,9 @@ export class ContentBuffer implements ContentSink {
       // The sweeper removes what could not be removed here; the message was never acknowledged.
     }
   }
+}
+
+async function both(one: Promise<void>, two: Promise<void>): Promise<void> {
+  await one;
+  await two;
 }

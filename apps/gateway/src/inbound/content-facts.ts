@@ -1,6 +1,7 @@
 /** What the scanner saw of the content → facts, those that the policy asks for and no others. */
 import { decodeWords, extensionsOf, readMailboxes, type HeaderField, type ScanReport } from '#mime';
 import { parseAddress, type Facts, type FactValue } from '#policy';
+import { isContentAuthFact } from '../mail-auth/mail-auth-facts.js';
 
 /** Of all values of a fact together: they are recorded with the transaction. */
 const MAX_FACT_CHARS = 65_536;
@@ -18,7 +19,8 @@ export interface ScannedContent {
 export function contentFacts(wanted: ReadonlySet<string>, { report, sizeBytes }: ScannedContent): Facts {
   const facts: Record<string, FactValue> = { size: sizeBytes };
   for (const name of wanted) {
-    const value = name === 'size' || name === 'from.domain' ? undefined : valueOf(name, report);
+    const isMadeElsewhere = name === 'size' || name === 'from.domain' || isContentAuthFact(name);
+    const value = isMadeElsewhere ? undefined : valueOf(name, report);
     if (value !== undefined) facts[name] = bounded(value);
   }
   // Domains follow from the addresses, which therefore have to be recorded.

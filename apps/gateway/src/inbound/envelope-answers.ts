@@ -1,6 +1,7 @@
 /** Answers about a transaction before its content: MAIL FROM and RCPT TO, and its end when it got no further. */
 import { newId } from '#database';
 import { traceOf } from '#audit';
+import type { SpfCheck } from '#mail-auth';
 import { ClassKeeper, judgeMail, judgeRecipient } from '#policy';
 import type { Facts, FactValue, RecipientDecision } from '#policy';
 import { printMailbox } from '#smtp-core';
@@ -16,6 +17,7 @@ import type {
 } from '#smtp-core';
 import type { MaybePromise, ServerSession } from '#smtp-net';
 import type { LimitGate } from '../limits/limit-gate.js';
+import { mailAuthNeeds, spfFact } from '../mail-auth/mail-auth-facts.js';
 import type { LivePolicy } from '../policy/policy-holder.js';
 import { signatureNames } from '../relay/outgoing-changes.js';
 import type { AnswerDependencies } from './answer-dependencies.js';
@@ -39,24 +41,35 @@ export class EnvelopeAnswers {
     }
     const sender = reversePath.kind === 'null' ? '' : printMailbox(reversePath.mailbox);
     const domain = reversePath.kind === 'null' ? undefined : reversePath.mailbox.domain;
-    const begun = { id, policy, sender, parameters };
     const { neededFacts } = policy.snapshot.policy;
     inbound.lookUps.begin(neededFacts);
     const hasMx = domain !== undefined && neededFacts.mail.has(HAS_MX) ? this.use.dns.takesMail(domain) : undefined;
+    const asksSpf = mailAuthNeeds(policy.snapshot.policy).spf;
+    const spf = asksSpf === 'no' ? undefined : this.#checkSpf(session, sender);
+    const begun = { id, policy, sender, parameters, spf };
     // From MAIL on, connect and helo are judged again: all their facts must be there.
     const settled = inbound.lookUps.settled(neededFacts.connect, neededFacts.helo, neededFacts.mail);
-    if (hasMx === undefined && settled === undefined) return this.#begin(session, begun, {});
-    return Promise.all([hasMx, settled]).then(([value]) =>
-      this.#begin(session, begun, value === undefined ? {} : { [HAS_MX]: value }),
+    if (hasMx === undefined && settled === undefined && asksSpf !== 'now') return this.#begin(session, begun, {});
+    return Promise.all([hasMx, asksSpf === 'now' ? spf : undefined, settled]).then(([mx, check]) =>
+      this.#begin(session, begun, {
+        ...(mx !== undefined && { facts: { [HAS_MX]: mx } }),
+        ...(check !== undefined && { spf: check }),
+      }),
     );
   }
 
+  #checkSpf(session: ServerSession, sender: string): Promise<SpfCheck> {
+    const { clientAddress } = stateOf(session);
+    return this.use.mailAuth.spf({ clientAddress, helo: session.helo ?? '', sender });
+  }
+
   /** Everything is known: the transaction is judged, by the policy that was live when its facts were asked for. */
-  #begin(session: ServerSession, begun: BegunTransaction, found: Facts): MaybePromise<Answer> {
+  #begin(session: ServerSession, begun: BegunTransaction, found: FoundOut): MaybePromise<Answer> {
     const inbound = stateOf(session);
     const { id, policy, sender, parameters } = begun;
     const trace = traceOf(id);
-    const before = mailFacts(session, begun, found);
+    const { spf } = found;
+    const before = mailFacts(session, begun, { ...found.facts, ...(spf !== undefined && { spf: spfFact(spf) }) });
     const limited = this.use.limits.judge('mail', {
       snapshot: policy.snapshot,
       facts: before,
@@ -80,6 +93,9 @@ export class EnvelopeAnswers {
       refusedCommands: [],
       accepted: [],
       content: undefined,
+      spf: begun.spf,
+      authentication: spf === undefined ? undefined : { spf },
+      signatures: undefined,
       scanner: undefined,
     };
     if (decision.verdict === 'accept' || decision.answer === 'at-rcpt') {
@@ -159,6 +175,7 @@ export class EnvelopeAnswers {
     if (transaction === undefined) return;
     inbound.transaction = undefined;
     transaction.content?.abort();
+    transaction.signatures?.abort();
     const last = reply === undefined ? transaction.recipients.at(-1)?.reply : replyText(reply);
     const end = { ...endOf(transaction, why), ...(last !== undefined && { reply: last }) };
     this.use.appendAudit(transactionEvents(session, inbound, transaction, end));
@@ -176,6 +193,13 @@ interface BegunTransaction {
   readonly policy: LivePolicy;
   readonly sender: string;
   readonly parameters: MailParams;
+  readonly spf: Promise<SpfCheck> | undefined;
+}
+
+/** What look-ups of MAIL said. */
+interface FoundOut {
+  readonly facts?: Facts;
+  readonly spf?: SpfCheck;
 }
 
 /** What the session and MAIL say. */

@@ -1,10 +1,12 @@
 /** What the gateway remembers of one SMTP session, in the slot that the session keeps for it. */
+import type { MailAuthResults, SpfCheck } from '#mail-auth';
 import type { StructureScanner } from '#mime';
 import type { ClassKeeper, Decision, Facts, RecipientDecision } from '#policy';
 import type { RecordedRecipient, RecordedRefusal } from '#audit';
 import type { ForwardPath, MailParams } from '#smtp-core';
 import type { ServerSession } from '#smtp-net';
 import type { Counted } from '../limits/limit-gate.js';
+import type { CheckedContent } from '../mail-auth/checked-content.js';
 import type { LivePolicy } from '../policy/policy-holder.js';
 import type { ContentBuffer } from './content-buffer.js';
 import type { LookUps } from './look-ups.js';
@@ -58,6 +60,12 @@ export interface InboundTransaction {
   /** Forward paths that got 250, as given. */
   readonly accepted: ForwardPath[];
   content: ContentBuffer | undefined;
+  /** Begun at MAIL where somebody asks for it. */
+  readonly spf: Promise<SpfCheck> | undefined;
+  /** What was found out about who sent it, as far as it is known. */
+  authentication: MailAuthResults | undefined;
+  /** Present while content comes in whose signatures are wanted. */
+  signatures: CheckedContent | undefined;
   /** Present while content comes in that message rules will judge. */
   scanner: StructureScanner | undefined;
 }

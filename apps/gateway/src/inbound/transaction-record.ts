@@ -53,6 +53,7 @@ export function transactionEvents(
     by: end.by,
   };
   if (transaction.refusedCommands.length > 0) data.refusedCommands = transaction.refusedCommands;
+  if (transaction.authentication !== undefined) data.authentication = transaction.authentication;
   if (end.message !== undefined) data.message = end.message;
   if (end.reply !== undefined) data.reply = end.reply;
   if (end.reason !== undefined) data.reason = end.reason;

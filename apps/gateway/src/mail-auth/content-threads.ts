@@ -65,7 +65,7 @@ export class ContentThreads {
 
   async close(): Promise<void> {
     this.#closed = true;
-    await Promise.all(this.#threads.map((thread) => thread?.end()));
+    await Promise.all(this.#threads.flatMap((thread) => thread?.end() ?? []));
   }
 
   #thread(): Thread | undefined {

@@ -1,4 +1,5 @@
 /** Results of checks → facts. A check that could not be made is unknown, with the reason; it is never anything else. */
+import type { RecordedMailAuth } from '#audit';
 import type { ArcCheck, Authors, ContentResults, DkimCheck, DmarcCheck, MailAuthResults, SpfCheck } from '#mail-auth';
 import { readMailboxes, type ScanReport } from '#mime';
 import { parseAddress, type CompiledPolicy, type Facts, type FactValue } from '#policy';
@@ -16,7 +17,18 @@ export interface MailAuthNeeds {
 }
 
 /** What a policy asks for, of the facts it needs from MAIL on. */
-export function mailAuthNeeds({ neededFacts: { mail } }: Pick<CompiledPolicy, 'neededFacts'>): MailAuthNeeds {
+export function mailAuthNeeds(policy: CompiledPolicy): MailAuthNeeds {
+  const known = needsOf.get(policy);
+  if (known !== undefined) return known;
+  const needs = readNeeds(policy);
+  needsOf.set(policy, needs);
+  return needs;
+}
+
+/** Asked at every MAIL. */
+const needsOf = new WeakMap<CompiledPolicy, MailAuthNeeds>();
+
+function readNeeds({ neededFacts: { mail } }: CompiledPolicy): MailAuthNeeds {
   const asksOne = (names: readonly string[]): boolean => names.some((name) => mail.has(name));
   const dmarc = asksOne(DMARC_FACTS);
   return {
@@ -49,6 +61,24 @@ export function contentAuthFacts(wanted: ReadonlySet<string>, { content, dmarc }
     wanted.has(name) && value !== undefined ? [[name, value] as const] : [],
   );
   return Object.fromEntries(known);
+}
+
+const NOT_CHECKED = { unknown: 'it was not checked when the message came' };
+
+/** Facts that are wanted of a message whose checks were made when it came: the evidence of then, told anew. */
+export function recordedAuthFacts(policy: CompiledPolicy, recorded: RecordedMailAuth | undefined): Facts {
+  // Written by `evidenceOf`.
+  const { spf, dkim, arc, dmarc } = (recorded ?? {}) as MailAuthResults;
+  const asksSpf = policy.neededFacts.mail.has('spf');
+  const wanted = new Set([...(policy.contentFacts ?? [])].filter(isContentAuthFact));
+  const known = dkim !== undefined && arc !== undefined;
+  const content: ContentResults = known ? { ok: true, dkim, arc } : { ok: false, why: NOT_CHECKED.unknown };
+  const noDmarc = DMARC_FACTS.filter((name) => dmarc === undefined && wanted.has(name));
+  return {
+    ...(asksSpf && { spf: spf === undefined ? NOT_CHECKED : spfFact(spf) }),
+    ...contentAuthFacts(wanted, { content, dmarc }),
+    ...Object.fromEntries(noDmarc.map((name) => [name, NOT_CHECKED])),
+  };
 }
 
 const DKIM_VALUES = ['pass', 'fail', 'policy', 'neutral', 'permerror'];

@@ -4,12 +4,14 @@
  */
 import { checkDmarc, checkSpf } from '#mail-auth';
 import type { DmarcCheck, DmarcQuestion, DnsReply, MailAuthDns, SpfCheck, SpfQuestion } from '#mail-auth';
+import type { Logger } from '../log.js';
 import type { CheckedContent } from './checked-content.js';
 import type { ContentThreads } from './content-threads.js';
 
 export interface MailAuthOptions {
   readonly dns: MailAuthDns;
   readonly threads: ContentThreads;
+  readonly log: Pick<Logger, 'error'>;
   /** Of one check, all its look-ups together. RFC 7208 s4.6.4 asks for at least 20 seconds. */
   readonly deadlineMs?: number;
 }
@@ -19,20 +21,33 @@ const DEADLINE_MS = 20_000;
 export class MailAuth {
   readonly #dns: MailAuthDns;
   readonly #threads: ContentThreads;
+  readonly #log: Pick<Logger, 'error'>;
   readonly #deadlineMs: number;
 
-  constructor({ dns, threads, deadlineMs = DEADLINE_MS }: MailAuthOptions) {
+  constructor({ dns, threads, log, deadlineMs = DEADLINE_MS }: MailAuthOptions) {
     this.#dns = dns;
+    this.#log = log;
     this.#threads = threads;
     this.#deadlineMs = deadlineMs;
   }
 
-  spf(question: SpfQuestion): Promise<SpfCheck> {
-    return this.#inTime((dns) => checkSpf(question, dns));
+  async spf(question: SpfQuestion): Promise<SpfCheck> {
+    try {
+      return await this.#inTime((dns) => checkSpf(question, dns));
+    } catch (error) {
+      this.#log.error({ err: error }, 'SPF failed on a bug');
+      const { sender, clientAddress } = question;
+      return { ...BUG, identity: 'mailfrom', domain: '', sender, clientAddress, lookUps: 0 };
+    }
   }
 
-  dmarc(question: DmarcQuestion): Promise<DmarcCheck> {
-    return this.#inTime((dns) => checkDmarc(question, dns));
+  async dmarc(question: DmarcQuestion): Promise<DmarcCheck> {
+    try {
+      return await this.#inTime((dns) => checkDmarc(question, dns));
+    } catch (error) {
+      this.#log.error({ err: error }, 'DMARC failed on a bug');
+      return { ...BUG, domain: '', organisationalDomain: '', aligned: [] };
+    }
   }
 
   /** DKIM and ARC of content that is to come. */
@@ -68,3 +83,5 @@ export class MailAuth {
     }
   }
 }
+
+const BUG = { result: 'temperror', why: 'the check failed' } as const;

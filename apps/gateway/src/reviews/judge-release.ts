@@ -6,6 +6,7 @@ import type { Database, DueReview } from '#database';
 import { StructureScanner } from '#mime';
 import { judgeMessage, type Facts, type RecipientDecision, type Snapshot } from '#policy';
 import { contentFacts } from '../inbound/content-facts.js';
+import { recordedAuthFacts } from '../mail-auth/mail-auth-facts.js';
 import { readSpool } from '../relay/spool-content.js';
 import type { Spool } from '../relay/spooled-queue.js';
 
@@ -20,7 +21,13 @@ export async function judgeRelease(use: ReleaseUses, mail: DueReview, snapshot: 
   if (story === undefined || recorded === undefined) throw new Error('the record of the transaction is gone');
   const { record } = story;
   const content = await factsOfContent(use, mail, snapshot, record.message?.sizeBytes ?? 0);
-  const facts: Facts = { ...record.facts, ...recorded.facts, ...content, time: new Date().toISOString() };
+  const facts: Facts = {
+    ...record.facts,
+    ...recorded.facts,
+    ...content,
+    ...recordedAuthFacts(snapshot.policy, record.authentication),
+    time: new Date().toISOString(),
+  };
   const decided: RecipientDecision = {
     verdict: 'accept',
     by: '',
