@@ -103,14 +103,7 @@ class FaultWriter {
     this.faulty.push(path);
     const fact = factNamed(key);
     if (fact !== undefined && isConditions(parent)) {
-      const where = parent[0] === 'clients' ? '`clients` (before MAIL FROM)' : `phase \`${phaseOf(parent)}\``;
-      const never = fact.name === 'tag' || fact.name === 'client' || fact.evidence === true;
-      const message = never
-        ? `fact \`${key}\` can not be used in ${where}`
-        : seesNoContent(parent, fact)
-          ? `fact \`${key}\` is of the content, which ${where} never sees, expected ${insteadOf(key)}`
-          : `fact \`${key}\` is not known in ${where}, expected in phase \`${fact.phase}\` or later`;
-      this.add('D6', path, message, { what: 'key' });
+      this.add('D6', path, notHere(parent, key, fact), { what: 'key' });
       return;
     }
     const first = parent[0] === 'acl' && parent.length === 3 ? firstPhaseWith(key) : undefined;
@@ -135,6 +128,17 @@ class FaultWriter {
     const finding = { code, severity: 'blocks' as const, pointer: pointerOf(path), message };
     this.findings.add(place.fix === undefined ? finding : { ...finding, fix: place.fix }, place.what ?? 'value');
   }
+}
+
+/** Why a fact that exists can not be asked for here. */
+function notHere(parent: Path, key: string, fact: FactDefinition): string {
+  const where = parent[0] === 'clients' ? '`clients` (before MAIL FROM)' : `phase \`${phaseOf(parent)}\``;
+  if (fact.name === 'tag' || fact.name === 'client' || fact.evidence === true) {
+    return `fact \`${key}\` can not be used in ${where}`;
+  }
+  return seesNoContent(parent, fact)
+    ? `fact \`${key}\` is of the content, which ${where} never sees, expected ${insteadOf(key)}`
+    : `fact \`${key}\` is not known in ${where}, expected in phase \`${fact.phase}\` or later`;
 }
 
 /** Routes and copies are chosen before DATA: what the content says reaches them by tags. */

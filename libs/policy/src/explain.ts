@@ -40,7 +40,7 @@ export function explainTransaction(
   ]);
   const whole = recipients.length === 0 ? [wholeLine(decision)] : [];
   const asked = { snapshot, facts, recipients, content: content ?? 'size' in facts };
-  const wouldChangeIf = whatIf(asked, decision.recipients);
+  const wouldChangeIf = whatIf(asked, decision.recipients, recipientSteps);
   return { decision, steps, recipientSteps, lines: [...explainSteps(steps), ...outcome, ...whole], wouldChangeIf };
 }
 

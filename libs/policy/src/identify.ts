@@ -12,7 +12,8 @@ import { deferBuiltin, refuse, REPLIES } from './outcomes.js';
 import type { Client, ListenerProgram, Members } from './program.js';
 import type { Scope } from './scope.js';
 import type { Snapshot } from './snapshot.js';
-import { traceStep } from './trace.js';
+import { stepResult, traceStep, type ConditionStep } from './trace.js';
+import { plainReason, senderReasons } from './trace-reasons.js';
 import { NO, triOf, UNKNOWN, YES, type Tri } from './tri.js';
 
 /** Whether the address may speak for others by the PROXY protocol on this listener. Unknown is no. */
@@ -50,7 +51,9 @@ export function prerequisite(scope: Scope): Outcome | undefined {
 
 function demand(scope: Scope, missing: Tri, fact: 'tls' | 'auth'): Outcome | undefined {
   const id = `builtin/${fact}-required`;
-  traceStep(scope, { stage: 'mail', id, result: missing, effect: missing === UNKNOWN ? 'defer' : 'reject' });
+  const because = (): readonly ConditionStep[] =>
+    plainReason(fact, fact === 'tls' ? 'tls: false' : 'auth: none', scope.read(fact), stepResult(missing));
+  traceStep(scope, { stage: 'mail', id, result: missing, effect: missing === UNKNOWN ? 'defer' : 'reject', because });
   if (missing === NO) return undefined;
   if (missing === UNKNOWN) return deferBuiltin(id, fact, 'now');
   return refuse('reject', id, fact === 'tls' ? REPLIES.tlsRequired : REPLIES.authRequired, 'now');
@@ -106,6 +109,7 @@ export function senderBinding(scope: Scope): Outcome | undefined {
     id: 'builtin/sender-not-allowed',
     result: allowed,
     effect: 'sender is allowed',
+    because: () => senderReasons(scope, clientOf(scope)?.name ?? '', senders),
   });
   if (allowed === YES) return undefined;
   return allowed === NO

@@ -9,7 +9,8 @@ import { placeAccepted, type Placed } from './place.js';
 import type { Condition } from './program.js';
 import { Scope } from './scope.js';
 import type { Snapshot } from './snapshot.js';
-import { traceStep, type Step } from './trace.js';
+import { traceStep, type ConditionStep, type Step } from './trace.js';
+import { plainReason } from './trace-reasons.js';
 import { YES } from './tri.js';
 import type { Facts, MessageOutcome, MixedVerdicts, RecipientDecision } from './types.js';
 
@@ -131,7 +132,9 @@ export class ClassKeeper {
     this.served ??= own;
     if (own === this.served) return decided;
     const scope = new Scope(this.snapshot, facts, steps);
-    traceStep(scope, { stage: 'class', id: OTHER_CLASS.by, result: YES, effect: 'defer' });
+    const because = (): readonly ConditionStep[] =>
+      plainReason('recipient', 'of another class than the recipients before', decided.recipient, 'yes');
+    traceStep(scope, { stage: 'class', id: OTHER_CLASS.by, result: YES, effect: 'defer', because });
     return { ...stripped(decided), ...OTHER_CLASS };
   }
 }

@@ -14,7 +14,8 @@ import type { Rewriting } from './program.js';
 import { Scope } from './scope.js';
 import { withOwnSignatures } from './sign.js';
 import type { Snapshot } from './snapshot.js';
-import { traceStep } from './trace.js';
+import { traceStep, type ConditionStep } from './trace.js';
+import { plainReason, relayReasons, rewritingReasons } from './trace-reasons.js';
 import { NO, triOr, UNKNOWN, YES, type Tri } from './tri.js';
 import type { Decision, Facts, RecipientDecision } from './types.js';
 import { addressFault, isRelayingForm, splitAddress } from './values/addresses.js';
@@ -93,7 +94,9 @@ function heloOutcome(scope: Scope): Outcome {
 function mailOutcome(scope: Scope): Outcome {
   const { sender } = scope.facts;
   if (typeof sender === 'string' && sender !== '' && addressFault(sender) !== undefined) {
-    traceStep(scope, { stage: 'mail', id: 'builtin/bad-sender', result: YES, effect: 'reject' });
+    const because = (): readonly ConditionStep[] =>
+      plainReason('sender', 'no address that mail can come from', sender, 'yes');
+    traceStep(scope, { stage: 'mail', id: 'builtin/bad-sender', result: YES, effect: 'reject', because });
     return refuse('reject', 'builtin/bad-sender', REPLIES.badSender, 'now');
   }
   const refused = prerequisite(scope);
@@ -175,7 +178,11 @@ function badRecipient(scope: Scope): Outcome | undefined {
     return refuse('reject', 'builtin/no-such-recipient', NO_SUCH_RECIPIENT, 'now');
   }
   const faulty = addressFault(address) !== undefined || isRelayingForm(splitAddress(address)?.local ?? '');
-  if (faulty) traceStep(scope, { stage: 'rcpt', id: 'builtin/bad-recipient', result: YES, effect: 'reject' });
+  if (faulty) {
+    const because = (): readonly ConditionStep[] =>
+      plainReason('recipient', 'no address that mail can go to', address, 'yes');
+    traceStep(scope, { stage: 'rcpt', id: 'builtin/bad-recipient', result: YES, effect: 'reject', because });
+  }
   return faulty ? refuse('reject', 'builtin/bad-recipient', REPLIES.badRecipient, 'now') : undefined;
 }
 
@@ -191,7 +198,8 @@ function rewrite(scope: Scope): Rewriting | undefined {
   );
   if (entry === undefined) return undefined;
   const target = `${entry.toLocal === '{local}' ? parts.local : entry.toLocal}@${entry.toDomain}`;
-  traceStep(scope, { stage: 'rewriting', id: entry.id, result: YES, effect: `recipient becomes ${target}` });
+  const because = (): readonly ConditionStep[] => rewritingReasons(`${parts.local}@${parts.domain}`, entry);
+  traceStep(scope, { stage: 'rewriting', id: entry.id, result: YES, effect: `recipient becomes ${target}`, because });
   scope.recipient = target;
   return entry;
 }
@@ -199,7 +207,8 @@ function rewrite(scope: Scope): Rewriting | undefined {
 /** Relay authorisation. There is no setting that changes its default. */
 function relayOutcome(scope: Scope, forwarded: boolean): Outcome | undefined {
   const allowed = mayRelay(scope, forwarded);
-  traceStep(scope, { stage: 'relay', id: 'builtin/relay-denied', result: allowed, effect: 'may be relayed' });
+  const because = (): readonly ConditionStep[] => (forwarded ? [] : relayReasons(scope));
+  traceStep(scope, { stage: 'relay', id: 'builtin/relay-denied', result: allowed, effect: 'may be relayed', because });
   if (allowed === YES) return undefined;
   return allowed === NO
     ? refuse('reject', 'builtin/relay-denied', REPLIES.relayDenied, 'now')

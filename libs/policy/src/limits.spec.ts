@@ -60,9 +60,14 @@ describe('an exceeded limit', () => {
   });
 
   test('is explained', () => {
-    const { lines } = explainTransaction(snapshot(), { ...FACTS, 'limit.letters': 'exceeded' }, [OWN]);
-    expect(lines).toContain('rule builtin/limit-letters: holds, defer');
-    expect(lines).toContain('rule builtin/limit-visits: does not hold');
+    const facts = { ...FACTS, 'limit.letters': 'exceeded', 'limit.letters.count': 5 };
+    const { lines, wouldChangeIf } = explainTransaction(snapshot(), facts, [OWN]);
+    expect(lines).toContain(
+      'rule builtin/limit-letters: holds, defer; when limit.letters: exceeded: yes (it is exceeded); ' +
+        'when at most 5 messages in 1 hour by sender.domain: no (it is 5)',
+    );
+    expect(lines).toContain('rule builtin/limit-visits: does not hold; when limit.visits: exceeded: no (it is absent)');
+    expect(wouldChangeIf).toEqual([['limit `letters` were not exceeded: no rule would object: accept, route inside']]);
   });
 });
 

@@ -10,7 +10,8 @@ import { candidates } from './rule-index.js';
 import type { Scope } from './scope.js';
 import { withSignatures } from './sign.js';
 import { traceStep } from './trace.js';
-import { NO, triOf, UNKNOWN, YES } from './tri.js';
+import { recipientReasons } from './trace-reasons.js';
+import { triOf, UNKNOWN, YES } from './tri.js';
 import type { AddedRecipient, DecisionReply, SigningKeyUse } from './types.js';
 
 /** An outcome for one recipient with what follows from it. */
@@ -38,9 +39,11 @@ export function placeAccepted(scope: Scope, accepted: Outcome): Placed {
 
 function verifyRecipient(scope: Scope): Outcome | undefined {
   const known = scope.read('recipient.known');
-  if (known === undefined || known === true) return undefined;
-  const result = typeof known === 'object' ? UNKNOWN : NO;
-  traceStep(scope, { stage: 'recipients', id: 'builtin/no-such-recipient', result, effect: 'recipient is known' });
+  if (known === undefined || (known === true && scope.trace === undefined)) return undefined;
+  const result = typeof known === 'object' ? UNKNOWN : triOf(known === true);
+  const step = { stage: 'recipients', id: 'builtin/no-such-recipient', result, effect: 'recipient is known' };
+  traceStep(scope, { ...step, because: () => recipientReasons(scope) });
+  if (known === true) return undefined;
   return typeof known === 'object'
     ? { ...deferred('builtin/recipient-unverified', UNKNOWN_REPLY), unknown: 'recipient.known' }
     : { verdict: 'reject', by: 'builtin/no-such-recipient', reply: NO_SUCH_RECIPIENT, answer: 'now' };
@@ -55,6 +58,10 @@ export function routeOutcome(scope: Scope, accepted: Outcome): Placed {
   for (const rule of routingRules(scope)) {
     if (isExpired(scope, rule.expiresAtMs)) {
       traceStep(scope, { stage: 'routing', id: rule.id, result: 'expired' });
+      continue;
+    }
+    if (rule.id === scope.overridden) {
+      traceStep(scope, { stage: 'routing', id: rule.id, result: 'overridden' });
       continue;
     }
     const holds = ruleHolds(scope, rule);

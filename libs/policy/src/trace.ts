@@ -35,7 +35,7 @@ export interface Step {
 
 const RESULTS: Readonly<Record<Tri, StepResult>> = { 0: 'no', 1: 'yes', 2: 'unknown' };
 
-function stepResult(value: Tri): StepResult {
+export function stepResult(value: Tri): StepResult {
   return RESULTS[value];
 }
 
@@ -76,12 +76,15 @@ export interface Traced {
   readonly monitor?: boolean;
   readonly when?: readonly Condition[];
   readonly unless?: readonly Condition[];
+  /** What a builtin looked at; asked only when somebody wants the steps. */
+  readonly because?: () => readonly ConditionStep[];
 }
 
 /** Writes a step down. Every condition is looked at, also those that the judgement could skip. */
 export function traceStep(scope: Scope, traced: Traced): void {
   if (scope.trace === undefined) return;
   const conditions = [
+    ...(traced.because?.() ?? []),
     ...(traced.when ?? []).map((condition) => conditionStep(scope, 'when', condition)),
     ...(traced.unless ?? []).map((condition) => conditionStep(scope, 'unless', condition)),
   ];
