@@ -124,21 +124,21 @@ const CASES: readonly (readonly [by: string, facts: Facts, own: Facts, because: 
     'builtin/relay-denied',
     { ...SERVER, ip: '10.0.1.7', rdns: ['x.lab.example'], sender: 'robot@ours.example' },
     { recipient: 'b@y.example' },
-    { fact: 'recipient', condition: 'relay of client lab', value: 'b@y.example', result: 'no' },
+    { fact: 'recipient', condition: 'recipient in relay of client lab', value: 'b@y.example', result: 'no' },
     /might relay to it/,
   ],
   [
     'builtin/no-such-recipient',
     MX,
     { recipient: 'eve@ours.example', greylist: 'passed' },
-    { fact: 'recipient', condition: 'recipients: staff', value: 'eve@ours.example', result: 'no' },
+    { fact: 'recipient', condition: 'recipient in recipients: staff', value: 'eve@ours.example', result: 'no' },
     /the list of recipients of the domain had the recipient/,
   ],
   [
     'builtin/sender-not-allowed',
     { ...SERVER, sender: 'a@x.example' },
     ANN,
-    { fact: 'sender', condition: 'senders of client servers', value: 'a@x.example', result: 'no' },
+    { fact: 'sender', condition: 'sender in senders of client servers', value: 'a@x.example', result: 'no' },
     /`senders` of the client allowed the sender/,
   ],
   [
@@ -204,7 +204,7 @@ describe('an accept says why', () => {
     for (const because of [
       { id: 'rewriting/old', fact: 'recipient', value: 'Ann@old.example', entry: '*@old.example' },
       { id: 'builtin/relay-denied', fact: 'recipient.domain', list: 'ours', entry: 'ours.example', result: 'yes' },
-      { id: 'builtin/relay-denied', condition: 'relay of client servers', result: 'yes' },
+      { id: 'builtin/relay-denied', condition: 'recipient in relay of client servers', result: 'yes' },
       { id: 'builtin/no-such-recipient', value: 'Ann@ours.example', list: 'staff', entry: 'ann@ours.example' },
       { id: 'routing/inside', fact: 'recipient.domain', list: 'ours', entry: 'ours.example', result: 'yes' },
       { id: 'copies/journal', fact: 'sender.domain', list: 'ours', entry: 'ours.example', result: 'yes' },

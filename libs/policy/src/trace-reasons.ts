@@ -38,14 +38,15 @@ function membership(scope: Scope, members: readonly Members[], member: Found): {
 /** A domain of ours, or one that the client may relay to. */
 export function relayReasons(scope: Scope): readonly ConditionStep[] {
   const { recipient, snapshot } = scope;
-  if (typeof recipient !== 'string') return [reason('recipient', 'domains', recipient, { result: 'unknown' })];
+  if (typeof recipient !== 'string')
+    return [reason('recipient', 'recipient.domain in domains', recipient, { result: 'unknown' })];
   const domain = splitAddress(recipient)?.domain.toLowerCase() ?? '';
   const sets = snapshot.policy.program.domains.map(({ match }) => match);
   const member = sets.map((match) => findMember(snapshot, match, domain, false)).find((found) => found !== undefined);
-  const ours = reason('recipient.domain', 'domains', domain, membership(scope, sets, member));
+  const ours = reason('recipient.domain', 'recipient.domain in domains', domain, membership(scope, sets, member));
   const client = snapshot.policy.program.clients.find(({ name }) => name === scope.client);
   if (client?.relay === undefined) return [ours];
-  const condition = `relay of client ${client.name}`;
+  const condition = `recipient in relay of client ${client.name}`;
   if (client.relay === 'anywhere') return [ours, reason('recipient', condition, recipient, { result: 'yes' })];
   return [ours, grantReason(scope, client.relay, { fact: 'recipient', condition, address: recipient })];
 }
@@ -53,7 +54,7 @@ export function relayReasons(scope: Scope): readonly ConditionStep[] {
 /** What the client may send as. */
 export function senderReasons(scope: Scope, name: string, senders: Grant): readonly ConditionStep[] {
   const { sender } = scope.facts;
-  const condition = `senders of client ${name}`;
+  const condition = `sender in senders of client ${name}`;
   if (typeof sender !== 'string') return [reason('sender', condition, sender, { result: 'unknown' })];
   const granted = grantReason(scope, senders, { fact: 'sender', condition, address: sender });
   if (!senders.ownIdentities || granted.result === 'yes') return [granted];
@@ -61,7 +62,7 @@ export function senderReasons(scope: Scope, name: string, senders: Grant): reado
   const isOwn = Array.isArray(own) ? (own as readonly string[]).find((one) => covers(one, sender)) : undefined;
   const result = isOwn !== undefined ? 'yes' : typeof own === 'object' && 'unknown' in own ? 'unknown' : 'no';
   return [
-    reason('auth.identities', `own identities have ${sender}`, own, {
+    reason('auth.identities', `${sender} in own-identities`, own, {
       result,
       member: isOwn === undefined ? undefined : { entry: isOwn },
     }),
@@ -92,15 +93,16 @@ export function recipientReasons(scope: Scope): readonly ConditionStep[] {
   const { recipient, snapshot } = scope;
   const known = scope.read('recipient.known');
   const result = known === true ? 'yes' : known === false ? 'no' : 'unknown';
-  if (typeof recipient !== 'string') return [reason('recipient.known', 'recipients', known, { result })];
+  if (typeof recipient !== 'string') return [reason('recipient.known', 'recipient in recipients', known, { result })];
   const domain = splitAddress(recipient)?.domain.toLowerCase() ?? '';
   const { domains, lists } = snapshot.policy.program;
   const entry = domains.find(({ match }) => findMember(snapshot, match, domain, false) !== undefined);
-  if (entry?.recipients === undefined) return [reason('recipient', 'recipients: any', recipient, { result })];
+  if (entry?.recipients === undefined)
+    return [reason('recipient', 'recipient in recipients: any', recipient, { result })];
   const list = lists[entry.recipients]?.name ?? '';
   const found = snapshot.slots[entry.recipients]?.match(recipient, true);
   const member = found === undefined ? undefined : { entry: found, list };
-  return [reason('recipient', `recipients: ${list}`, recipient, { result, member })];
+  return [reason('recipient', `recipient in recipients: ${list}`, recipient, { result, member })];
 }
 
 export function limitReasons(scope: Scope, limit: LimitProfile): readonly ConditionStep[] {
