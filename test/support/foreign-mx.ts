@@ -57,6 +57,8 @@ export interface MxTransaction {
   /** False when the reply to the content was not 2xx. */
   readonly accepted: boolean;
   readonly encrypted: boolean;
+  /** Came by BDAT. */
+  readonly chunked?: true;
   /** Common name of the client's certificate. */
   readonly clientName?: string;
 }
@@ -121,6 +123,8 @@ class MxConversation {
   #inContent = false;
   #hung = false;
   #contentBytes = 0;
+  /** Octets of a BDAT chunk to come; -1: none is awaited. */
+  #chunkLeft = -1;
   #completed = 0;
   #sender = '';
   #recipients: string[] = [];
@@ -133,6 +137,7 @@ class MxConversation {
     MAIL: (line) => this.#mail(line),
     RCPT: (line) => this.#rcpt(line),
     DATA: (line) => this.#data(line),
+    BDAT: (line) => this.#bdat(line),
     RSET: (line) => this.#rset(line),
     QUIT: (line) => this.#quit(line),
   };
@@ -181,7 +186,7 @@ class MxConversation {
       this.#watchContent(chunk);
       this.#takeContent();
     } else this.#buffered = Buffer.concat([this.#buffered, chunk]);
-    while (!this.#socket.destroyed && !this.#isHung() && !this.#inContent && this.#takeLine());
+    while (!this.#socket.destroyed && !this.#isHung() && !this.#inContent && this.#takeChunkOrLine());
   }
 
   #isHung(): boolean {
@@ -192,6 +197,23 @@ class MxConversation {
     this.#contentBytes += chunk.length;
     const misdeed = this.#mx.script.duringContent;
     if (misdeed !== undefined && this.#contentBytes >= misdeed.afterBytes) this.#perform(misdeed.step);
+  }
+
+  #takeChunkOrLine(): boolean {
+    if (this.#chunkLeft < 0) return this.#takeLine();
+    if (this.#buffered.length < this.#chunkLeft) return false;
+    const content = this.#buffered.subarray(0, this.#chunkLeft);
+    this.#buffered = this.#buffered.subarray(this.#chunkLeft);
+    this.#chunkLeft = -1;
+    if (this.#recipients.length === 0) this.#socket.write('503 5.5.1 No valid recipients\r\n');
+    else this.#taken(content, { chunked: true });
+    return true;
+  }
+
+  /** One chunk is the whole content here. */
+  #bdat(line: string): void {
+    const [, size = '0'] = /^BDAT (\d+) LAST$/.exec(line) ?? [];
+    this.#chunkLeft = Number(size);
   }
 
   #takeLine(): boolean {
@@ -218,6 +240,10 @@ class MxConversation {
     this.#buffered = withCrlf.subarray(end + END.length);
     this.#content = [];
     this.#inContent = false;
+    this.#taken(Buffer.from(content, 'latin1'));
+  }
+
+  #taken(content: Buffer, how: { readonly chunked?: true } = {}): void {
     const lines = this.#lmtp ? this.#recipients : [''];
     const said = lines.map((line) => this.#answer('content', line, '250 2.0.0 Ok: queued\r\n')).at(-1);
     const clientName = this.#clientName();
@@ -225,9 +251,10 @@ class MxConversation {
       connection: this.#connection,
       sender: this.#sender,
       recipients: this.#recipients,
-      content: Buffer.from(content, 'latin1'),
+      content: Buffer.from(content),
       accepted: typeof said === 'string' && said.startsWith('2'),
       encrypted: this.#encrypted,
+      ...how,
       ...(clientName === undefined ? {} : { clientName }),
     });
     this.#completed += 1;

@@ -42,6 +42,9 @@ export class ClientEnvelope<T extends ClientTransaction> {
   #commands: EnvelopeCommand[];
   #next = 0;
   #accepted = 0;
+  #answered = 0;
+  /** The content goes by BDAT: no DATA belongs to the envelope. */
+  readonly chunked: boolean;
   /** LMTP: what the server said about the content, recipient by recipient. RFC 2033 s4.2. */
   #contentReplies: (Reply | undefined)[] | undefined;
   mailReply: Reply | undefined;
@@ -51,15 +54,20 @@ export class ClientEnvelope<T extends ClientTransaction> {
   open = false;
   progress: ClientFault['progress'] = 'none';
 
-  constructor(transaction: T, extensions: ClientExtensions, reset: boolean) {
+  constructor(
+    transaction: T,
+    extensions: ClientExtensions,
+    how: { readonly reset: boolean; readonly chunked: boolean },
+  ) {
     this.transaction = transaction;
+    this.chunked = how.chunked;
     this.#replies = new Array<Reply | undefined>(transaction.recipients.length);
-    this.#commands = reset ? [{ verb: 'rset', text: 'RSET\r\n', index: 0 }] : [];
+    this.#commands = how.reset ? [{ verb: 'rset', text: 'RSET\r\n', index: 0 }] : [];
     this.#commands.push({ verb: 'mail', text: mailCommand(transaction, extensions), index: 0 });
     for (let index = 0; index < transaction.recipients.length; index += 1) {
       this.#commands.push({ verb: 'rcpt', text: rcptCommand(transaction, index, extensions), index });
     }
-    this.#commands.push({ verb: 'data', text: 'DATA\r\n', index: 0 });
+    if (!how.chunked) this.#commands.push({ verb: 'data', text: 'DATA\r\n', index: 0 });
   }
 
   /** The next command of the envelope, or undefined when all are written or none makes sense any more. */
@@ -74,6 +82,11 @@ export class ClientEnvelope<T extends ClientTransaction> {
   get pointless(): boolean {
     if (this.mailReply !== undefined && !isPositive(this.mailReply)) return true;
     return this.#commands[this.#next]?.verb === 'data' && this.#accepted === 0;
+  }
+
+  /** Every recipient has its reply. */
+  get answered(): boolean {
+    return this.#answered === this.transaction.recipients.length;
   }
 
   get accepted(): number {
@@ -93,6 +106,7 @@ export class ClientEnvelope<T extends ClientTransaction> {
 
   rcpt(index: number, reply: Reply): void {
     this.#replies[index] = reply;
+    this.#answered += 1;
     if (isPositive(reply)) this.#accepted += 1;
   }
 

@@ -19,7 +19,8 @@ export type ClientInput =
 
 export type ClientOutput<T extends ClientTransaction> =
   | { readonly kind: 'write'; readonly text: string }
-  | { readonly kind: 'content'; readonly transaction: T }
+  /** `chunked`: as it is, exactly `sizeBytes` octets (RFC 3030); otherwise stuffed, with its terminator. */
+  | { readonly kind: 'content'; readonly transaction: T; readonly chunked: boolean }
   | { readonly kind: 'start-tls' }
   | { readonly kind: 'authenticate'; readonly mechanism: string; readonly challenge: Buffer | undefined }
   | { readonly kind: 'ready'; readonly extensions: ClientExtensions }
@@ -34,6 +35,8 @@ export type ClientWait = 'idle' | 'banner' | 'ehlo' | 'tls' | 'auth' | 'mail' | 
 
 export interface ClientSessionOptions extends GreetingOptions {
   readonly replyLimits?: ReplyLimits;
+  /** False: BDAT is never used, also where it is offered. */
+  readonly chunking?: boolean;
 }
 
 export type ClientVerb = GreetingVerb | 'rset' | 'mail' | 'rcpt' | 'data' | 'content' | 'empty-content' | 'quit';

@@ -21,6 +21,8 @@ export interface ClientTransaction {
   readonly sender: string;
   readonly recipients: readonly string[];
   readonly sizeBytes: number;
+  /** Octets of the content exactly. Absent: not known, and BDAT is not used. */
+  readonly exactBytes?: number;
   /** Content holds octets above 127, so the server must offer 8BITMIME. RFC 6152. */
   readonly body8bit: boolean;
   /** The header holds UTF-8, so the server must offer SMTPUTF8, as it must for addresses that are not ASCII. */
@@ -65,6 +67,14 @@ export function unsupportedBy(extensions: ClientExtensions, transaction: ClientT
     return { enhanced: '5.6.7', message: 'an address is not ASCII and the server does not offer SMTPUTF8' };
   }
   return undefined;
+}
+
+/** Above it the search for dots costs more than one more command. */
+const SMALL_BYTES = 65_536;
+
+/** RFC 3030: for what is 8-bit or large the octets go as they are; what is small and plain goes by DATA, as everywhere. */
+export function wantsChunks({ body8bit, exactBytes }: ClientTransaction): boolean {
+  return exactBytes !== undefined && (body8bit || exactBytes > SMALL_BYTES);
 }
 
 export function mailCommand(transaction: ClientTransaction, extensions: ClientExtensions): string {

@@ -16,7 +16,8 @@ import { ClientGreeting } from './client-greeting.js';
 import type { GreetingMove } from './client-greeting.js';
 import { isGreeting, STAGES } from './client-io.js';
 import type { ClientInput, ClientOutput, ClientSessionOptions, ClientVerb, ClientWait, Expected } from './client-io.js';
-import { unsupportedBy } from './client-parameters.js';
+import { ClientOutbox } from './client-outbox.js';
+import { unsupportedBy, wantsChunks } from './client-parameters.js';
 import type { ClientTransaction } from './client-parameters.js';
 import { isPositive } from './reply.js';
 import type { Reply } from './reply.js';
@@ -27,14 +28,13 @@ export class SmtpClientSession<T extends ClientTransaction = ClientTransaction> 
   readonly #greeting: ClientGreeting;
   readonly #replyLimits: ReplyLimits | undefined;
   readonly #lmtp: boolean;
+  readonly #chunking: boolean;
   #reader: ReplyReader;
   #handshake = false;
-  readonly #expected: Expected<T>[] = [{ verb: 'banner', index: 0 }];
+  readonly #outbox = new ClientOutbox<T>();
   readonly #waiting: T[] = [];
   /** Transactions on the wire: at most the one whose content is being sent and the next one's envelope. */
   readonly #active: ClientEnvelope<T>[] = [];
-  #outputs: ClientOutput<T>[] = [];
-  #writing = '';
   #state: 'greeting' | 'ready' | 'quitting' | 'closed' = 'greeting';
   #extensions: ClientExtensions = NO_EXTENSIONS;
   #mustReset = false;
@@ -43,6 +43,7 @@ export class SmtpClientSession<T extends ClientTransaction = ClientTransaction> 
   constructor(options: ClientSessionOptions) {
     this.#greeting = new ClientGreeting(options);
     this.#lmtp = options.protocol === 'lmtp';
+    this.#chunking = !this.#lmtp && options.chunking !== false;
     this.#replyLimits = options.replyLimits;
     this.#reader = new ReplyReader(options.replyLimits);
   }
@@ -57,7 +58,7 @@ export class SmtpClientSession<T extends ClientTransaction = ClientTransaction> 
   }
 
   get waitsFor(): ClientWait {
-    const head = this.#expected[0];
+    const head = this.#outbox.expected[0];
     if (head !== undefined) return STAGES[head.verb];
     return this.#handshake ? 'tls' : 'idle';
   }
@@ -103,22 +104,18 @@ export class SmtpClientSession<T extends ClientTransaction = ClientTransaction> 
         this.#move(this.#greeting.authImpossible(input.message, input.enhanced));
         break;
     }
-    return this.#takeOutputs();
+    return this.#outbox.take();
   }
 
   /** May be called at any time; on a session that is closed the result is immediate. */
   submit(transaction: T): readonly ClientOutput<T>[] {
     if (this.#state === 'quitting' || this.#state === 'closed') {
-      this.#unsent(transaction, {
-        ...this.#fault('closed', '4.4.2', 'connection is closed'),
-        stage: 'mail',
-        progress: 'none',
-      });
-      return this.#takeOutputs();
+      this.#unsent(transaction, this.#closedFault());
+      return this.#outbox.take();
     }
     this.#waiting.push(transaction);
     this.#startNext();
-    return this.#takeOutputs();
+    return this.#outbox.take();
   }
 
   /** The terminator of this content is on its way: from now on a lost connection leaves the outcome uncertain. */
@@ -129,41 +126,19 @@ export class SmtpClientSession<T extends ClientTransaction = ClientTransaction> 
   /** The driver could not produce the content; without a terminator the server has nothing, the connection is spent. */
   contentFailed(message: string): readonly ClientOutput<T>[] {
     if (this.#state !== 'closed') this.#fail('content', '4.3.0', message);
-    return this.#takeOutputs();
+    return this.#outbox.take();
   }
 
   /** Ends politely once nothing is in flight; transactions not yet begun are given back. */
   quit(): readonly ClientOutput<T>[] {
     if (this.#state === 'greeting') this.#fail('closed', '4.4.2', 'connection was given up');
-    if (this.#state !== 'ready') return this.#takeOutputs();
+    if (this.#state !== 'ready') return this.#outbox.take();
     this.#state = 'quitting';
     for (const transaction of this.#waiting.splice(0)) {
-      this.#unsent(transaction, {
-        ...this.#fault('closed', '4.4.2', 'connection is closed'),
-        stage: 'mail',
-        progress: 'none',
-      });
+      this.#unsent(transaction, this.#closedFault());
     }
     this.#quitWhenIdle();
-    return this.#takeOutputs();
-  }
-
-  #takeOutputs(): readonly ClientOutput<T>[] {
-    this.#flushWrites();
-    const outputs = this.#outputs;
-    if (outputs.length > 0) this.#outputs = [];
-    return outputs;
-  }
-
-  #flushWrites(): void {
-    if (this.#writing === '') return;
-    this.#outputs.push({ kind: 'write', text: this.#writing });
-    this.#writing = '';
-  }
-
-  #emit(output: ClientOutput<T>): void {
-    this.#flushWrites();
-    this.#outputs.push(output);
+    return this.#outbox.take();
   }
 
   #receiveBytes(bytes: Uint8Array): void {
@@ -192,7 +167,7 @@ export class SmtpClientSession<T extends ClientTransaction = ClientTransaction> 
   }
 
   #take(reply: Reply): void {
-    const expected = this.#expected.shift();
+    const expected = this.#outbox.expected.shift();
     if (expected === undefined) {
       this.#fail('closed', '4.4.2', `server ended the session: ${String(reply.code)}`);
       return;
@@ -211,19 +186,19 @@ export class SmtpClientSession<T extends ClientTransaction = ClientTransaction> 
   #move(move: GreetingMove): void {
     switch (move.kind) {
       case 'say':
-        this.#command(move.text, { verb: move.verb, index: 0 });
+        this.#outbox.command(move.text, { verb: move.verb, index: 0 });
         break;
       case 'start-tls':
         this.#handshake = true;
-        this.#emit(move);
+        this.#outbox.emit(move);
         break;
       case 'authenticate':
-        this.#emit(move);
+        this.#outbox.emit(move);
         break;
       case 'ready':
         this.#extensions = move.extensions;
         this.#state = 'ready';
-        this.#emit(move);
+        this.#outbox.emit(move);
         this.#startNext();
         break;
       case 'failed':
@@ -244,12 +219,41 @@ export class SmtpClientSession<T extends ClientTransaction = ClientTransaction> 
       return;
     }
     if (verb === 'mail') envelope.mail(reply);
-    else if (verb === 'rcpt') envelope.rcpt(expected.index, reply);
+    else if (verb === 'rcpt') this.#takeRcpt(envelope, reply, expected.index);
     else if (verb === 'data') this.#takeData(envelope, reply);
     else if (verb === 'content') this.#takeContent(envelope, reply, expected.index);
     else if (verb === 'empty-content') this.#finish(envelope);
     if (reply.code === 421 && this.#state !== 'closed') this.#endedBy421(envelope, STAGES[verb], reply);
     else if (!this.#extensions.pipelining) this.#stepEnvelope(envelope);
+  }
+
+  #takeRcpt(envelope: ClientEnvelope<T>, reply: Reply, index: number): void {
+    envelope.rcpt(index, reply);
+    if (reply.code === 421 || !envelope.chunked || !this.#extensions.pipelining) return;
+    if (envelope.answered) this.#sendChunk(envelope);
+  }
+
+  /** RFC 3030 s2: the whole content as one chunk, known to be the last; no 354 is waited for. */
+  #sendChunk(envelope: ClientEnvelope<T>): void {
+    if (envelope.muddled) {
+      this.#fail('protocol', '4.5.0', 'server accepts recipients of a transaction it refused', 'rcpt');
+      return;
+    }
+    if (envelope.accepted === 0) {
+      this.#finish(envelope);
+      return;
+    }
+    this.#outbox.write(`BDAT ${String(envelope.transaction.exactBytes)} LAST\r\n`);
+    this.#sendContent(envelope);
+  }
+
+  #sendContent(envelope: ClientEnvelope<T>): void {
+    envelope.progress = 'content';
+    const replies = this.#lmtp ? envelope.acceptedIndices : [0];
+    // Behind the replies that were waited for before, and before those to an envelope that follows.
+    for (const index of replies) this.#outbox.expected.push({ verb: 'content', envelope, index });
+    this.#outbox.emit({ kind: 'content', transaction: envelope.transaction, chunked: envelope.chunked });
+    if (this.#extensions.pipelining) this.#startNext();
   }
 
   #takeData(envelope: ClientEnvelope<T>, reply: Reply): void {
@@ -261,13 +265,9 @@ export class SmtpClientSession<T extends ClientTransaction = ClientTransaction> 
     } else if (envelope.accepted === 0) {
       // RFC 2920 s3.1: 354 although every recipient was refused; a lone dot ends it.
       envelope.open = false;
-      this.#command('.\r\n', { verb: 'empty-content', envelope, index: 0 });
+      this.#outbox.command('.\r\n', { verb: 'empty-content', envelope, index: 0 });
     } else {
-      envelope.progress = 'content';
-      const replies = this.#lmtp ? envelope.acceptedIndices : [0];
-      for (const index of replies) this.#expected.push({ verb: 'content', envelope, index });
-      this.#emit({ kind: 'content', transaction: envelope.transaction });
-      if (this.#extensions.pipelining) this.#startNext();
+      this.#sendContent(envelope);
     }
   }
 
@@ -276,7 +276,7 @@ export class SmtpClientSession<T extends ClientTransaction = ClientTransaction> 
       if (this.#lmtp) {
         envelope.content(index, reply);
         // RFC 2033 s4.2: one reply for each recipient that RCPT accepted, in their order.
-        const next = this.#expected[0];
+        const next = this.#outbox.expected[0];
         if (next?.verb === 'content' && next.envelope === envelope) return;
       }
       envelope.finish('content', reply);
@@ -295,10 +295,11 @@ export class SmtpClientSession<T extends ClientTransaction = ClientTransaction> 
 
   /** Without pipelining: the next command of the envelope, or its end when nothing more makes sense. */
   #stepEnvelope(envelope: ClientEnvelope<T>): void {
-    if (this.#expected.length > 0 || this.#active[0] !== envelope) return;
+    if (this.#outbox.expected.length > 0 || this.#active[0] !== envelope) return;
     const command = envelope.pointless ? undefined : envelope.nextCommand();
-    if (command === undefined) this.#finish(envelope);
-    else this.#command(command.text, { verb: command.verb, envelope, index: command.index });
+    if (command === undefined && envelope.chunked && envelope.answered) this.#sendChunk(envelope);
+    else if (command === undefined) this.#finish(envelope);
+    else this.#outbox.command(command.text, { verb: command.verb, envelope, index: command.index });
   }
 
   #startNext(): void {
@@ -319,7 +320,8 @@ export class SmtpClientSession<T extends ClientTransaction = ClientTransaction> 
   }
 
   #begin(transaction: T): void {
-    const envelope = new ClientEnvelope(transaction, this.#extensions, this.#mustReset);
+    const chunked = this.#chunking && this.#extensions.chunking && wantsChunks(transaction);
+    const envelope = new ClientEnvelope(transaction, this.#extensions, { reset: this.#mustReset, chunked });
     this.#mustReset = false;
     this.#active.push(envelope);
     if (!this.#extensions.pipelining) {
@@ -327,7 +329,7 @@ export class SmtpClientSession<T extends ClientTransaction = ClientTransaction> 
       return;
     }
     for (let command = envelope.nextCommand(); command !== undefined; command = envelope.nextCommand()) {
-      this.#command(command.text, { verb: command.verb, envelope, index: command.index });
+      this.#outbox.command(command.text, { verb: command.verb, envelope, index: command.index });
     }
   }
 
@@ -335,33 +337,32 @@ export class SmtpClientSession<T extends ClientTransaction = ClientTransaction> 
     this.#active.splice(this.#active.indexOf(envelope), 1);
     if (envelope.open) this.#mustReset = true;
     this.#completed += 1;
-    this.#emit({ kind: 'result', transaction: envelope.transaction, recipients: envelope.results() });
+    this.#outbox.emit({ kind: 'result', transaction: envelope.transaction, recipients: envelope.results() });
     this.#startNext();
   }
 
   #unsent(transaction: T, fault: ClientFault): void {
     const recipients = transaction.recipients.map((address) => ({ address, stage: fault.stage, fault }));
-    this.#emit({ kind: 'result', transaction, recipients });
-  }
-
-  #command(text: string, expected: Expected<T>): void {
-    this.#writing += text;
-    this.#expected.push(expected);
+    this.#outbox.emit({ kind: 'result', transaction, recipients });
   }
 
   #quitWhenIdle(): void {
-    if (this.#state !== 'quitting' || this.#active.length > 0 || this.#expected.length > 0) return;
-    this.#command('QUIT\r\n', { verb: 'quit', index: 0 });
+    if (this.#state !== 'quitting' || this.#active.length > 0 || this.#outbox.expected.length > 0) return;
+    this.#outbox.command('QUIT\r\n', { verb: 'quit', index: 0 });
   }
 
   #awaited(): string {
-    return this.#expected[0]?.verb ?? (this.#handshake ? 'TLS' : 'nothing');
+    return this.#outbox.expected[0]?.verb ?? (this.#handshake ? 'TLS' : 'nothing');
   }
 
   #fault(reason: ClientFault['reason'], enhanced: string, message: string): ClientFault {
-    const head = this.#expected[0];
+    const head = this.#outbox.expected[0];
     const stage = this.#state === 'greeting' ? this.#greeting.stage : 'mail';
     return { stage: head === undefined ? stage : STAGES[head.verb], reason, progress: 'none', enhanced, message };
+  }
+
+  #closedFault(): ClientFault {
+    return { ...this.#fault('closed', '4.4.2', 'connection is closed'), stage: 'mail' };
   }
 
   #fail(reason: ClientFault['reason'], enhanced: string, message: string, verb?: ClientVerb): void {
@@ -372,13 +373,13 @@ export class SmtpClientSession<T extends ClientTransaction = ClientTransaction> 
   /** Every transaction still open learns its fate; the session is over. */
   #failWith(fault: ClientFault, reply?: Reply): void {
     if (this.#state === 'greeting') {
-      this.#emit({ kind: 'failed', fault, ...(reply === undefined ? {} : { reply }) });
+      this.#outbox.emit({ kind: 'failed', fault, ...(reply === undefined ? {} : { reply }) });
     }
     this.#active.splice(0).forEach((envelope, place) => {
       const { progress } = envelope;
       // An envelope behind the one that failed was waiting for its MAIL reply.
       const stage = place === 0 ? fault.stage : 'mail';
-      this.#emit({
+      this.#outbox.emit({
         kind: 'result',
         transaction: envelope.transaction,
         recipients: envelope.results({ ...fault, stage, progress }),
@@ -391,7 +392,7 @@ export class SmtpClientSession<T extends ClientTransaction = ClientTransaction> 
 
   #close(polite: boolean): void {
     this.#state = 'closed';
-    this.#expected.length = 0;
-    this.#emit({ kind: 'close', polite });
+    this.#outbox.expected.length = 0;
+    this.#outbox.emit({ kind: 'close', polite });
   }
 }

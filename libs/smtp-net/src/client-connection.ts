@@ -24,6 +24,11 @@ export interface ConnectionOutcome {
   failed(fault: ClientFault, reply?: Reply): void;
 }
 
+interface Content {
+  readonly content: OutgoingContent;
+  readonly chunked: boolean;
+}
+
 export class ClientConnection implements SmtpConnection {
   readonly host: string;
   readonly address: string;
@@ -37,7 +42,7 @@ export class ClientConnection implements SmtpConnection {
   readonly #deadline = new LazyDeadline(() => this.#expired());
   readonly #closeListeners: (() => void)[] = [];
   /** Outputs not yet written, in order; grows only while a content is being streamed. */
-  readonly #unwritten: (string | OutgoingContent)[] = [];
+  readonly #unwritten: (string | Content)[] = [];
   #socket: Socket | undefined;
   #connected = false;
   #shakingHands = false;
@@ -204,7 +209,7 @@ export class ClientConnection implements SmtpConnection {
           this.#unwritten.push(output.text);
           break;
         case 'content':
-          this.#unwritten.push(output.transaction);
+          this.#unwritten.push({ content: output.transaction, chunked: output.chunked });
           break;
         case 'start-tls':
           this.#startTls();
@@ -254,18 +259,20 @@ export class ClientConnection implements SmtpConnection {
     const socket = this.#socket;
     if (socket === undefined || this.#streaming || this.#unwritten.length === 0) return;
     const parts: (string | Uint8Array)[] = [];
-    let streamed: OutgoingContent | undefined;
+    let streamed: Content | undefined;
     let taken = 0;
     for (const item of this.#unwritten) {
       taken += 1;
       if (typeof item === 'string') {
         parts.push(item);
-      } else if (item.prepared === undefined) {
-        streamed = item;
-        break;
       } else {
-        parts.push(...item.prepared);
-        this.#session.contentWritten(item);
+        const prepared = item.content.prepared(item.chunked);
+        if (prepared === undefined) {
+          streamed = item;
+          break;
+        }
+        parts.push(...prepared);
+        this.#session.contentWritten(item.content);
       }
     }
     this.#unwritten.splice(0, taken);
@@ -273,10 +280,10 @@ export class ClientConnection implements SmtpConnection {
     if (streamed !== undefined) void this.#stream(streamed, socket);
   }
 
-  async #stream(content: OutgoingContent, socket: Socket): Promise<void> {
+  async #stream({ content, chunked }: Content, socket: Socket): Promise<void> {
     this.#streaming = true;
     try {
-      for await (const block of content.blocks()) {
+      for await (const block of content.blocks(chunked)) {
         if (this.#closed || !socket.writable) return;
         this.#deadline.within(this.#timeouts.blockMs);
         if (!socket.write(block)) await this.#drained();
@@ -348,11 +355,12 @@ function joined(parts: readonly (string | Uint8Array)[]): string | Uint8Array {
   return whole;
 }
 
-function sessionOptions({ heloName, protocol, tls, auth }: SmtpConnectOptions): ClientSessionOptions {
+function sessionOptions({ heloName, protocol, chunking, tls, auth }: SmtpConnectOptions): ClientSessionOptions {
   const startTls = tls?.require === 'opportunistic' ? 'opportunistic' : 'required';
   return {
     heloName,
     ...(protocol === undefined ? {} : { protocol }),
+    ...(chunking === undefined ? {} : { chunking }),
     ...(tls?.mode === 'starttls' ? { startTls } : {}),
     ...(auth === undefined ? {} : { authMechanisms: auth.mechanisms ?? SASL_MECHANISMS }),
   };

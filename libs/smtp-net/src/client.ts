@@ -57,6 +57,8 @@ export interface SmtpConnectOptions {
   readonly heloName: string;
   /** LMTP has a reply to the content for each recipient. RFC 2033. Default `smtp`. */
   readonly protocol?: 'smtp' | 'lmtp';
+  /** False: BDAT (RFC 3030) is not used, also where the server offers it. */
+  readonly chunking?: boolean;
   /** Absent: plaintext, whatever the server offers. */
   readonly tls?: SmtpTlsOptions;
   /** Signs in before the first transaction; only where TLS is verified, unless the credentials say otherwise. */

@@ -59,6 +59,22 @@ describe('delivery', () => {
     expect(mx.accepted[0]!.content.equals(bytes)).toBe(true);
   });
 
+  it('goes by BDAT where it is large, and by DATA again where a server only says that it can do it', async () => {
+    const mx = await relay.remote({ extensions: ['PIPELINING', 'CHUNKING'] });
+    relay.routes['out'] = hosts([hostAt(mx.port)]);
+    const bytes = Buffer.from('Subject: large\r\n\r\n' + '.'.repeat(70).concat('\r\n').repeat(2_000));
+    expect(told(await relay.ended((await relay.accept({ bytes })).id))).toEqual(['delivery.succeeded content']);
+    expect([mx.accepted[0]?.chunked, mx.accepted[0]?.content.equals(bytes)]).toEqual([true, true]);
+    mx.script = {
+      ...mx.script,
+      at: { content: () => (mx.transactions.length < 2 ? '502 5.5.1 What?\r\n' : undefined) },
+    };
+    const rows = await relay.ended((await relay.accept({ bytes })).id);
+    expect(told(rows)).toEqual(['delivery.deferred content', 'delivery.succeeded content']);
+    expect(rows[0]?.data.reply).toBe('the server refused BDAT, which it offers, with 502 5.5.1 What?');
+    expect([mx.accepted.at(-1)?.chunked, mx.accepted.at(-1)?.content.equals(bytes)]).toEqual([undefined, true]);
+  });
+
   it('takes what other nodes left in the queue', async () => {
     const mx = await relay.remote();
     relay.routes['out'] = hosts([hostAt(mx.port)]);

@@ -12,7 +12,8 @@ import type {
   Target,
   Transport,
 } from '#delivery';
-import type { ClientFault } from '#smtp-core';
+import { replyText } from '#delivery';
+import type { ClientFault, Reply } from '#smtp-core';
 import { connectSmtp, SmtpConnectFault } from '#smtp-net';
 import type { SendResult, SmtpConnection, SmtpConnectOptions, SmtpTimeouts, SmtpTlsOptions } from '#smtp-net';
 import type { Credentials } from './credentials.js';
@@ -37,17 +38,34 @@ const BROKEN: ClientFault = {
   message: 'connection could not be made',
 };
 /** A host whose TLS is broken is not asked for it again so soon; only `opportunistic` routes remember. */
-const BROKEN_TLS_MS = 600_000;
-const MAX_BROKEN_TLS = 1_000;
+const BROKEN_MS = 600_000;
+const MAX_BROKEN = 1_000;
 
-type Wishes = Pick<SmtpConnectOptions, 'tls' | 'auth' | 'protocol'>;
+type Wishes = Pick<SmtpConnectOptions, 'tls' | 'auth' | 'protocol' | 'chunking'>;
+
+/** Hosts that do not do what they offer, by host, address and port: since when, and why. Bounded. */
+class BrokenPromises {
+  readonly #hosts = new Map<string, { readonly atMs: number; readonly why: string }>();
+
+  known(target: Target): string | undefined {
+    const known = this.#hosts.get(keyOf(target));
+    return known !== undefined && Date.now() - known.atMs < BROKEN_MS ? known.why : undefined;
+  }
+
+  remember(target: Target, why: string): void {
+    this.#hosts.delete(keyOf(target));
+    this.#hosts.set(keyOf(target), { atMs: Date.now(), why });
+    const [oldest] = this.#hosts.keys();
+    if (this.#hosts.size > MAX_BROKEN && oldest !== undefined) this.#hosts.delete(oldest);
+  }
+}
 
 export class SmtpTransport implements Transport {
   readonly #options: SmtpTransportOptions;
   readonly #ports: SmtpTransportPorts;
   readonly #aborting = new AbortController();
-  /** By host, address and port: since when, and why. */
-  readonly #brokenTls = new Map<string, { readonly atMs: number; readonly why: string }>();
+  readonly #brokenTls = new BrokenPromises();
+  readonly #brokenChunking = new BrokenPromises();
   #open = 0;
   #allClosed: (() => void) | undefined;
 
@@ -65,14 +83,16 @@ export class SmtpTransport implements Transport {
   async connect(target: Target, route: SmtpRoute): Promise<ConnectResult> {
     const prepared = await this.#prepare(target, route);
     if ('fault' in prepared) return { ok: false, fault: prepared.fault };
-    const { tls, ...others } = prepared.wishes;
+    const noChunks = this.#brokenChunking.known(target) === undefined ? {} : { chunking: false };
+    const wishes = { ...prepared.wishes, ...noChunks };
+    const { tls, ...others } = wishes;
     const mayFallBack = tls?.mode === 'starttls' && tls.require === 'opportunistic';
-    const known = mayFallBack ? this.#knownBroken(target) : undefined;
+    const known = mayFallBack ? this.#brokenTls.known(target) : undefined;
     if (known !== undefined) return this.#attempt(target, others, { verified: false, why: known });
-    const result = await this.#attempt(target, prepared.wishes);
+    const result = await this.#attempt(target, wishes);
     if (result.ok || !mayFallBack || result.fault.reason !== 'tls') return result;
     const why = result.fault.message;
-    this.#rememberBroken(target, why);
+    this.#brokenTls.remember(target, why);
     return this.#attempt(target, others, { verified: false, why });
   }
 
@@ -95,23 +115,15 @@ export class SmtpTransport implements Transport {
       const connection = await connectSmtp({ ...target, ...this.#options, ...wishes, signal });
       this.#open += 1;
       connection.onClose(() => this.#connectionClosed());
-      return { ok: true, connection: new KeptConnection(connection, tls ?? evidence(connection, wishes)) };
+      const chunkingRefused = (why: string): void => {
+        this.#brokenChunking.remember(target, why);
+      };
+      const told = tls ?? evidence(connection, wishes);
+      return { ok: true, connection: new KeptConnection(connection, { tls: told, chunkingRefused }) };
     } catch (error) {
       if (!(error instanceof SmtpConnectFault)) return { ok: false, fault: BROKEN };
       return { ok: false, fault: error.fault, ...(error.reply === undefined ? {} : { reply: error.reply }) };
     }
-  }
-
-  #knownBroken(target: Target): string | undefined {
-    const known = this.#brokenTls.get(keyOf(target));
-    return known !== undefined && Date.now() - known.atMs < BROKEN_TLS_MS ? known.why : undefined;
-  }
-
-  #rememberBroken(target: Target, why: string): void {
-    this.#brokenTls.delete(keyOf(target));
-    this.#brokenTls.set(keyOf(target), { atMs: Date.now(), why });
-    const [oldest] = this.#brokenTls.keys();
-    if (this.#brokenTls.size > MAX_BROKEN_TLS && oldest !== undefined) this.#brokenTls.delete(oldest);
   }
 
   /** Cuts off every connection, those that are being made included; what was on them comes back as lost. */
@@ -164,8 +176,14 @@ class KeptConnection implements OutboundConnection {
   readonly tls?: AttemptTls;
   readonly #connection: SmtpConnection;
 
-  constructor(connection: SmtpConnection, tls: AttemptTls | undefined) {
+  readonly #chunkingRefused: (why: string) => void;
+
+  constructor(
+    connection: SmtpConnection,
+    { tls, chunkingRefused }: { readonly tls: AttemptTls | undefined; chunkingRefused(why: string): void },
+  ) {
     this.#connection = connection;
+    this.#chunkingRefused = chunkingRefused;
     if (tls !== undefined) this.tls = tls;
   }
 
@@ -185,8 +203,32 @@ class KeptConnection implements OutboundConnection {
     return this.#connection.completed;
   }
 
-  send(message: OutboundMessage): Promise<SendResult> {
-    return this.#connection.send({ ...message, content: openContent(message.content) });
+  async send(message: OutboundMessage): Promise<SendResult> {
+    const result = await this.#connection.send({ ...message, content: openContent(message.content) });
+    return this.#connection.extensions.chunking ? this.#withoutRefusedChunks(result) : result;
+  }
+
+  /** A server that offers BDAT and does not know it has judged no message: it is asked again, by DATA. */
+  #withoutRefusedChunks(result: SendResult): SendResult {
+    const refused = result.recipients.find(
+      (one) => one.stage === 'content' && 'reply' in one && isUnknownCommand(one.reply),
+    );
+    if (refused === undefined || !('reply' in refused)) return result;
+    const why = `the server refused BDAT, which it offers, with ${replyText(refused.reply)}`;
+    this.#chunkingRefused(why);
+    this.#connection.destroy();
+    const fault = {
+      stage: 'content',
+      reason: 'protocol',
+      progress: 'content',
+      enhanced: '4.5.0',
+      message: why,
+    } as const;
+    return {
+      recipients: result.recipients.map((one) =>
+        one.stage === 'content' ? { address: one.address, stage: 'content', fault } : one,
+      ),
+    };
   }
 
   quit(): void {
@@ -200,6 +242,11 @@ class KeptConnection implements OutboundConnection {
   onClose(listener: () => void): void {
     this.#connection.onClose(listener);
   }
+}
+
+/** RFC 5321 s4.2.4: 500, 502 and 504 are about commands, not about mail. */
+function isUnknownCommand({ code }: Reply): boolean {
+  return code === 500 || code === 502 || code === 504;
 }
 
 function openContent(content: ContentSource): Uint8Array | AsyncIterable<Uint8Array> {
