@@ -4,7 +4,9 @@
  * One pass, no recursion. Where programs differ (an encoded and a plain file name beside each other, encoded words where
  * they are not allowed), all readings are given.
  */
-import { decodeCharset, decodeWords, joined } from './encoded-words.js';
+import { decodeCharset } from './charsets.js';
+import { decodeWords } from './encoded-words.js';
+import { joined } from './octets.js';
 import { asOctets, decodePercent } from './transfer-encoding.js';
 
 export interface ParameterizedValue {

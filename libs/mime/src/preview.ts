@@ -3,7 +3,8 @@
  * and without control characters. For people who decide about held mail; nothing is judged by it.
  */
 import { readPartHeader, type PartHeader } from './attachment.js';
-import { decodeCharset, decodeWords } from './encoded-words.js';
+import { decodeCharset } from './charsets.js';
+import { decodeWords } from './encoded-words.js';
 import { readFields, type HeaderField } from './fields.js';
 import { MIME_LIMITS } from './limits.js';
 import { Base64Decoder, QuotedPrintableDecoder } from './transfer-encoding.js';

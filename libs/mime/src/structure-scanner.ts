@@ -10,9 +10,9 @@
  * (uuencode) are found by their first line. Known gaps: archives and TNEF are not opened.
  */
 import { isBodyText, isComposite, readPartHeader, type Attachment, type PartHeader } from './attachment.js';
-import { joined } from './encoded-words.js';
 import { readFields, type HeaderBlock } from './fields.js';
 import { MIME_LIMITS, type MimeFault, type MimeLimits } from './limits.js';
+import { OctetBuffer, joined } from './octets.js';
 import { PartSize } from './part-size.js';
 import { Base64Decoder, QuotedPrintableDecoder } from './transfer-encoding.js';
 
@@ -51,8 +51,7 @@ const UUENCODED = /^begin [0-7]{3,4} (\S.*?)\s*$/;
 
 export class StructureScanner {
   private state: 'header' | 'body' | 'skip' | 'stopped' = 'header';
-  private headerPieces: Uint8Array[] = [];
-  private headerBytes = 0;
+  private readonly headerOctets = new OctetBuffer();
   /** Of the header's line at hand, as far as it has come. */
   private lineLength = 0;
   private lineBegin: number | undefined;
@@ -127,31 +126,27 @@ export class StructureScanner {
     const before = this.lineLength;
     this.lineLength += end - start;
     if (isComplete && (this.lineLength === 1 || (this.lineLength === 2 && this.lineBegin === CR))) {
-      if (before === 1) this.headerPieces.pop();
-      this.endHeader();
+      this.endHeader(before);
       return;
     }
     if (isComplete) this.lineLength = 0;
-    this.headerBytes += end - start;
-    if (this.headerBytes > this.limits.headerBytes) this.fail('mime.limit');
-    else this.headerPieces.push(chunk.slice(start, end));
+    if (this.headerOctets.length + end - start > this.limits.headerBytes) this.fail('mime.limit');
+    else this.headerOctets.add(chunk, start, end);
   }
 
   private fail(fault: MimeFault): void {
     this.tally.fault ??= fault;
     this.state = 'stopped';
-    this.headerPieces = [];
+    this.headerOctets.clear();
     this.leaf = undefined;
     this.inner = undefined;
   }
 
-  private endHeader(): void {
-    const block = readFields(
-      joined(this.headerPieces.length === 0 ? [new Uint8Array()] : this.headerPieces),
-      this.limits,
-    );
-    this.headerPieces = [];
-    this.headerBytes = 0;
+  /** `emptyLineBytes`: what of the line that ends the header stands in it already. */
+  private endHeader(emptyLineBytes = 0): void {
+    const { octets } = this.headerOctets;
+    const block = readFields(octets.subarray(0, octets.length - emptyLineBytes), this.limits);
+    this.headerOctets.clear();
     this.lineLength = 0;
     if (!this.hasHeader) {
       this.hasHeader = true;

@@ -25,10 +25,6 @@ export class Base64Decoder {
   }
 }
 
-export function decodeBase64(text: string): Uint8Array {
-  return new Base64Decoder().decode(asOctets(text));
-}
-
 /** One line of text at a time or in pieces; soft line breaks are joined. */
 export class QuotedPrintableDecoder {
   private pending: number[] = [];
@@ -66,6 +62,8 @@ export class QuotedPrintableDecoder {
 }
 
 const EQUALS = 61;
+const SPACE = 32;
+const UNDERSCORE = 95;
 const LF = 10;
 const CR = 13;
 
@@ -75,9 +73,55 @@ function hexValue(octet: number): number {
   return letter >= 97 && letter <= 102 ? letter - 87 : -1;
 }
 
-/** The Q encoding of RFC 2047: `_` is a blank. */
-export function decodeQEncoding(text: string): Uint8Array {
-  return new QuotedPrintableDecoder().decode(asOctets(text.replaceAll('_', ' ')));
+/** A stretch of text. */
+interface Stretch {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The Q encoding of RFC 2047 (`_` is a blank), put into `octets` from `length` on; returns the new length. */
+export function readQ(text: string, { from, to }: Stretch, octets: Uint8Array, length: number): number {
+  let at = from;
+  let into = length;
+  while (at < to) {
+    const code = text.charCodeAt(at);
+    if (code > 127) {
+      const whole = String.fromCodePoint(text.codePointAt(at) ?? 0);
+      into += encoder.encodeInto(whole, octets.subarray(into)).written;
+      at += whole.length;
+      continue;
+    }
+    if (code === EQUALS) {
+      const high = at + 2 < to ? hexValue(text.charCodeAt(at + 1)) : -1;
+      const low = high < 0 ? -1 : hexValue(text.charCodeAt(at + 2));
+      if (low >= 0) {
+        octets[into++] = high * 16 + low;
+        at += 3;
+        continue;
+      }
+    }
+    octets[into++] = code === UNDERSCORE ? SPACE : code;
+    at += 1;
+  }
+  return into;
+}
+
+/** Base64 put into `octets` from `length` on, what is none of it left out; returns the new length. */
+export function readBase64(text: string, { from, to }: Stretch, octets: Uint8Array, length: number): number {
+  let into = length;
+  let bits = 0;
+  let held = 0;
+  for (let at = from; at < to; at += 1) {
+    const code = text.charCodeAt(at);
+    const sextet = code < 128 ? (SEXTETS[code] ?? -1) : -1;
+    if (sextet < 0) continue;
+    bits = ((bits << 6) | sextet) & 0xffffff;
+    held += 6;
+    if (held < 8) continue;
+    held -= 8;
+    octets[into++] = (bits >> held) & 0xff;
+  }
+  return into;
 }
 
 /** `%41` → `A`, in the octets of a parameter's value. RFC 2231 s4. */

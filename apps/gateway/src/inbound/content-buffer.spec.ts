@@ -54,6 +54,19 @@ describe('content buffer', () => {
     expect(budget.usedBytes).toBe(0);
   });
 
+  it('holds no more for content that comes octet by octet', async () => {
+    const buffer = create();
+    const before = process.memoryUsage();
+    for (let i = 0; i < 100_000; i += 1) await buffer.write(Buffer.from([97 + (i % 26)]));
+    const after = process.memoryUsage();
+    expect(budget.usedBytes).toBeLessThan(200_000);
+    expect(after.arrayBuffers - before.arrayBuffers).toBeLessThan(2_000_000);
+    await buffer.finish();
+    const stored = await readFile(join(spoolDir, 'm1'));
+    expect([stored.length, stored.subarray(-4).toString()]).toEqual([TRACE.length + 100_000, 'abcd']);
+    expect(budget.usedBytes).toBe(0);
+  });
+
   it('tells whether 8-bit octets came, wherever they were', async () => {
     const plain = create('plain');
     await plain.write(Buffer.alloc(5000, 0x61));

@@ -27,6 +27,7 @@ export interface ContentBufferOptions {
 
 /** Collected before a write to the spool, so that small reads do not become small writes. */
 const SPOOL_WRITE_BYTES = 262_144;
+const NOTHING = Buffer.alloc(0);
 
 export class SpoolFailure extends Error {
   override readonly name = 'SpoolFailure';
@@ -36,7 +37,8 @@ export class ContentBuffer implements ContentSink {
   readonly #options: ContentBufferOptions;
   /** Of what was moved to the spool; content in memory is hashed in one go. */
   #hash: Hash | undefined;
-  #chunks: Buffer[];
+  /** What is in memory: the first `#heldBytes` octets of the block. Grown by doubling: many small reads cost no more. */
+  #block: Buffer;
   #heldBytes: number;
   #receivedBytes = 0;
   #has8bit = false;
@@ -48,9 +50,9 @@ export class ContentBuffer implements ContentSink {
 
   constructor(options: ContentBufferOptions) {
     this.#options = options;
-    this.#chunks = [options.traceHeader];
+    this.#block = options.traceHeader;
     this.#heldBytes = options.traceHeader.length;
-    options.budget.take(options.traceHeader.length);
+    options.budget.take(this.#block.length);
   }
 
   /** Octets received from the client, without the trace header. */
@@ -77,8 +79,7 @@ export class ContentBuffer implements ContentSink {
     this.#hash?.update(chunk);
     this.#has8bit ||= !isAscii(chunk);
     this.#hold(chunk);
-    const limit = this.#body === undefined ? this.#options.inlineLimitBytes : SPOOL_WRITE_BYTES;
-    if (this.#heldBytes <= limit) return undefined;
+    if (this.#heldBytes <= this.#limitBytes) return undefined;
     this.#writing = this.#spill().catch((error: unknown) => {
       this.#failure = error;
       this.release();
@@ -88,7 +89,7 @@ export class ContentBuffer implements ContentSink {
 
   /** The first octets of the message as received, for the header scan: at least 64 KiB where there are as many. */
   head(): Buffer {
-    return this.#head ?? this.#joined().subarray(this.#options.traceHeader.length);
+    return this.#head ?? this.#held().subarray(this.#options.traceHeader.length);
   }
 
   /** SHA-256 of the octets received, hex. Only after the end. */
@@ -107,6 +108,7 @@ export class ContentBuffer implements ContentSink {
     let file: string;
     try {
       if (this.#heldBytes > 0) await this.#spill();
+      this.#forget();
       file = await this.#body.finish();
     } catch (error) {
       throw new SpoolFailure('the spool cannot be synced', { cause: error });
@@ -120,14 +122,12 @@ export class ContentBuffer implements ContentSink {
   }
 
   takeInline(): Buffer {
-    return this.#joined();
+    return this.#held();
   }
 
   /** Forgets the memory. The content lives on in whoever took it. */
   release(): void {
-    this.#options.budget.giveBack(this.#heldBytes);
-    this.#heldBytes = 0;
-    this.#chunks = [];
+    this.#forget();
   }
 
   /** The message will not be accepted: memory is given back, what was stored is removed. Safe to call twice. */
@@ -138,30 +138,45 @@ export class ContentBuffer implements ContentSink {
     if (this.#body !== undefined) void this.#removeBody();
   }
 
-  /** Copied, the first chunk behind the trace header: a message that came in one read is one block, ready to be stored. */
+  /** Copied. The first chunk makes a block of just its size: a message that came in one read is ready to be stored. */
   #hold(chunk: Uint8Array): void {
-    const { traceHeader } = this.#options;
-    if (this.#chunks[0] === traceHeader) this.#chunks = [Buffer.concat([traceHeader, chunk])];
-    else this.#chunks.push(Buffer.from(chunk));
-    this.#heldBytes += chunk.length;
-    this.#options.budget.take(chunk.length);
+    const length = this.#heldBytes + chunk.length;
+    const room = this.#block.length;
+    if (length > room) {
+      const isFirst = this.#block === this.#options.traceHeader;
+      const larger = Buffer.allocUnsafeSlow(isFirst ? length : Math.max(length, Math.min(2 * room, this.#limitBytes)));
+      larger.set(this.#held());
+      this.#options.budget.take(larger.length - room);
+      this.#block = larger;
+    }
+    this.#block.set(chunk, this.#heldBytes);
+    this.#heldBytes = length;
   }
 
-  #joined(): Buffer {
-    if (this.#chunks.length > 1) this.#chunks = [Buffer.concat(this.#chunks)];
-    return this.#chunks[0] ?? Buffer.alloc(0);
+  get #limitBytes(): number {
+    return this.#body === undefined ? this.#options.inlineLimitBytes : SPOOL_WRITE_BYTES;
+  }
+
+  #held(): Buffer {
+    return this.#block.subarray(0, this.#heldBytes);
+  }
+
+  #forget(): void {
+    this.#options.budget.giveBack(this.#block.length);
+    this.#block = NOTHING;
+    this.#heldBytes = 0;
   }
 
   async #spill(): Promise<void> {
-    const block = this.#joined();
+    const block = this.#held();
     this.#head ??= block.subarray(this.#options.traceHeader.length);
     this.#hash ??= createHash('sha256').update(this.#head);
     this.#body ??= await this.#options.bodies.create(this.#options.id);
-    // Cut only now: a failed open leaves the octets where they were.
-    this.#chunks = [];
+    // Let go only now: a failed open leaves the octets where they were.
     await this.#body.write(block);
-    this.#options.budget.giveBack(block.length);
-    this.#heldBytes -= block.length;
+    // The next window of the message takes the same block, unless it is kept for the header scan.
+    if (this.#head.buffer === block.buffer) this.#forget();
+    else this.#heldBytes = 0;
   }
 
   async #removeBody(): Promise<void> {
