@@ -21,7 +21,7 @@ const workspace = new Workspace('workers');
 let postern: RunningPostern;
 
 beforeAll(async () => {
-  const env = { GATEWAY_WORKERS: '2', GATEWAY_NODE_NAME: 'gateway' };
+  const env = { GATEWAY_WORKERS: '2', GATEWAY_NODE_NAME: 'gateway', GATEWAY_METRICS_PORT: '0' };
   const options = { dataDir: workspace.path('data'), policy: testPolicy(), env };
   postern = workspace.use(await RunningPostern.start(options));
 }, 180_000);
@@ -39,6 +39,21 @@ function workers(): number[] {
     .filter((pid) => pid !== parent);
 }
 
+/** Of each worker: it says in its log which port it got. */
+function metricsPorts(): number[] {
+  const lines = postern
+    .log('gateway')
+    .split('\n')
+    .filter((line) => line.includes('metrics are served'));
+  return lines.map((line) => (JSON.parse(line) as { port: number }).port);
+}
+
+async function figure(port: number, name: string): Promise<number> {
+  const text = await (await fetch(`http://127.0.0.1:${String(port)}/metrics`)).text();
+  const line = text.split('\n').find((candidate) => candidate.startsWith(`${name} `));
+  return Number(line?.slice(name.length + 1));
+}
+
 async function deliver(dialog: SmtpDialog, number: number): Promise<number> {
   const envelope = { sender: 'ann@client.test', recipients: ['bob@capture.test'] };
   const content = Buffer.from(`Subject: number ${String(number)}.\r\n\r\n${'x'.repeat(2000)}\r\n`);
@@ -51,14 +66,17 @@ test('each is a gateway of its own, takes connections in turn and follows the po
   const dialogs = await Promise.all(
     Array.from({ length: CLIENTS }, () => SmtpDialog.start({ port: postern.port('inside') })),
   );
-  await waitFor('both to have sessions', async () => {
-    const rows = (await gateways()) as unknown as { sessions?: number }[];
-    return rows.every(({ sessions }) => sessions === CLIENTS / WORKERS.length);
-  });
+  const share = CLIENTS / WORKERS.length;
+  expect(await Promise.all(metricsPorts().map((port) => figure(port, 'postern_sessions')))).toEqual([share, share]);
   const revision = await postern.api.publish(testPolicy([], { description: 'second' }));
   await waitFor('both to run it', async () => (await gateways()).every((row) => row.revision === revision));
   expect(await Promise.all(dialogs.map(deliver))).toEqual(dialogs.map(() => 250));
   await Promise.all(dialogs.map((dialog) => dialog.quit()));
+  for (const port of metricsPorts()) {
+    expect(await figure(port, 'postern_audit_events_total{kind="transaction.accepted"}')).toBe(share);
+    expect(await figure(port, 'postern_policy_revision')).toBe(revision);
+    expect((await fetch(`http://127.0.0.1:${String(port)}/readyz`)).status).toBe(200);
+  }
 }, 60_000);
 
 test('when one is killed the other goes on, it comes back, and nothing acknowledged is lost', async () => {

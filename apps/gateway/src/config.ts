@@ -4,6 +4,7 @@
  * Mail decisions live in the policy, not here. A message names the variable and what was expected, never its value.
  */
 import { hostname } from 'node:os';
+import { isIP } from 'node:net';
 import { isAbsolute, join } from 'node:path';
 import { z } from 'zod';
 
@@ -50,6 +51,12 @@ const ENVIRONMENT = z.object({
   /** One folder per certificate. */
   GATEWAY_CERTIFICATE_DIR: z.string().refine(isAbsolute, 'expected an absolute path').optional(),
   GATEWAY_STOP_GRACE_MS: integer(0, 600_000).default(10_000),
+  /** `/metrics`, `/healthz` and `/readyz`; off without a port. Of several workers each has the next one. */
+  GATEWAY_METRICS_PORT: integer(0, 65_535).optional(),
+  GATEWAY_METRICS_HOST: z
+    .string()
+    .refine((text) => isIP(text) !== 0, 'expected an address of this machine such as `127.0.0.1`')
+    .default('127.0.0.1'),
   /** Processes that share the listeners. */
   GATEWAY_WORKERS: integer(1, 64).default(1),
   /** Name servers for MX look-ups, separated by commas; empty means those of the system. */
@@ -75,6 +82,8 @@ export interface GatewayConfig {
   readonly stopGraceMs: number;
   readonly dnsServers: readonly string[];
   readonly workers: number;
+  /** Where machines read figures and health; undefined: nowhere. */
+  readonly metrics: { readonly host: string; readonly port: number } | undefined;
 }
 
 export type ConfigResult =
@@ -108,6 +117,10 @@ export function readGatewayConfig(environment: Readonly<Record<string, string | 
       stopGraceMs: values.GATEWAY_STOP_GRACE_MS,
       dnsServers: values.GATEWAY_DNS_SERVERS,
       workers: values.GATEWAY_WORKERS,
+      metrics:
+        values.GATEWAY_METRICS_PORT === undefined
+          ? undefined
+          : { host: values.GATEWAY_METRICS_HOST, port: values.GATEWAY_METRICS_PORT },
     }),
   };
 }
@@ -134,6 +147,8 @@ const MEANINGS: Readonly<Record<keyof typeof ENVIRONMENT.shape, readonly [fallba
     'one folder per certificate, with `certificate.pem` and `key.pem`',
   ],
   GATEWAY_STOP_GRACE_MS: ['`10000`', 'time for transactions and attempts in progress to end when the gateway stops'],
+  GATEWAY_METRICS_PORT: ['off', 'port for `/metrics` (Prometheus), `/healthz` and `/readyz`; see docs/operations.md'],
+  GATEWAY_METRICS_HOST: ['`127.0.0.1`', 'address of that port; it asks for no key'],
   GATEWAY_WORKERS: [
     '`1`',
     'processes that share the listeners, each a gateway of its own; see docs/operations.md before you raise it',

@@ -12,6 +12,7 @@ import { inboundProviders } from './inbound-providers.js';
 import { Listeners } from './inbound/listeners.js';
 import { SpoolSweeper } from './inbound/spool-sweeper.js';
 import { TurnedAwayTally } from './inbound/turned-away.js';
+import { MemoryBudget } from './inbound/memory-budget.js';
 import { LimitCounts } from './limits/limit-counts.js';
 import type { Logger } from './log.js';
 import { Drain } from './operations/drain.js';
@@ -139,6 +140,7 @@ function relayProvider(config: GatewayConfig, log: Logger): FactoryProvider {
         countGateways: async () => (await database.nodes.list()).filter(({ alive }) => alive).length,
         newId,
         routeNotice: (recipient) => routeNotice(holder.current, recipient, new Date().toISOString()),
+        noticeRules: () => holder.loaded?.policy.notices,
         isSelf: (_host, address, port) => listeners.current?.isOwn(address, port) ?? false,
         isSuspended: (domain) => suspended.has(domain),
         appendEvents: (events) => {
@@ -233,6 +235,7 @@ type GatewayUses = readonly [
   OperatorWishes,
   Drain,
   LastError,
+  MemoryBudget,
 ];
 
 function gatewayProvider(config: GatewayConfig, log: Logger): FactoryProvider {
@@ -253,6 +256,7 @@ function gatewayProvider(config: GatewayConfig, log: Logger): FactoryProvider {
       OperatorWishes,
       Drain,
       LastError,
+      MemoryBudget,
     ],
     useFactory: (...uses: GatewayUses) => {
       const [
@@ -270,6 +274,7 @@ function gatewayProvider(config: GatewayConfig, log: Logger): FactoryProvider {
         wishes,
         drain,
         lastError,
+        budget,
       ] = uses;
       const parts = {
         database,
@@ -286,6 +291,7 @@ function gatewayProvider(config: GatewayConfig, log: Logger): FactoryProvider {
         wishes,
         drain,
         lastError,
+        budget,
       };
       return new Gateway({ config, log, ...parts });
     },

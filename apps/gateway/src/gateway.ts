@@ -20,9 +20,12 @@ import { failForGood, tellSupervisor } from './fatal.js';
 import { ListenFailure, type Listeners } from './inbound/listeners.js';
 import type { SpoolSweeper } from './inbound/spool-sweeper.js';
 import type { TurnedAwayTally } from './inbound/turned-away.js';
+import type { MemoryBudget } from './inbound/memory-budget.js';
 import { LimitExchange } from './limits/limit-exchange.js';
 import type { LimitCounts } from './limits/limit-counts.js';
 import type { Logger } from './log.js';
+import { GatewayMetrics } from './metrics/gateway-metrics.js';
+import { MetricsServer } from './metrics/metrics-server.js';
 import type { Drain } from './operations/drain.js';
 import type { LastError } from './operations/last-error.js';
 import type { OperatorWishes } from './operations/operator-wishes.js';
@@ -54,6 +57,7 @@ export interface GatewayParts {
   readonly wishes: OperatorWishes;
   readonly drain: Drain;
   readonly lastError: LastError;
+  readonly budget: MemoryBudget;
 }
 
 export class Gateway implements OnApplicationBootstrap, OnApplicationShutdown {
@@ -61,6 +65,8 @@ export class Gateway implements OnApplicationBootstrap, OnApplicationShutdown {
   #ready = false;
   #checkpointer: Checkpointer | undefined;
   #limits: LimitExchange | undefined;
+  #metrics: MetricsServer | undefined;
+  #revision = 0;
 
   constructor(private readonly parts: GatewayParts) {}
 
@@ -72,6 +78,7 @@ export class Gateway implements OnApplicationBootstrap, OnApplicationShutdown {
     node.onNameLost((error) => {
       failForGood(error.message);
     });
+    await this.#startMetrics();
     await this.#startWishes(node);
     await this.#startCheckpoints();
     this.#record('gateway.started', { node: config.nodeName, version: VERSION });
@@ -89,6 +96,7 @@ export class Gateway implements OnApplicationBootstrap, OnApplicationShutdown {
       limits.needed(loaded.policy.limitProfiles.length > 0);
       database.keepAudit(loaded.policy.auditDays);
       node.reportPolicy(loaded.revision, loaded.digest);
+      this.#revision = loaded.revision;
       this.#applyLimits(loaded.policy.limits);
       if (this.#ready) this.#tellReady();
     });
@@ -133,7 +141,41 @@ export class Gateway implements OnApplicationBootstrap, OnApplicationShutdown {
     this.#record('gateway.stopped', { node: config.nodeName, reason: 'stop' });
     await database.audit.flush().catch(() => undefined);
     await this.#checkpointer?.stop();
+    await this.#metrics?.stop();
     await database.close();
+  }
+
+  /** Early: whoever watches the start sees it. */
+  async #startMetrics(): Promise<void> {
+    const { audit, budget, config, database, drain, log, relay, server } = this.parts;
+    if (config.metrics === undefined) return;
+    const metrics = new GatewayMetrics(() => ({
+      sessions: server.connections,
+      relaying: relay.figures.jobs,
+      heldBytes: budget.usedBytes,
+      policyRevision: this.#revision,
+      databaseReachable: database.healthy,
+      draining: drain.active,
+    }));
+    database.onCommit((rows, tookMs) => {
+      metrics.committed(rows, tookMs);
+    });
+    this.#metrics = new MetricsServer({
+      ...config.metrics,
+      metrics: () => metrics.text(),
+      whyNotReady: () => {
+        if (!this.#ready) return 'the gateway is starting';
+        if (drain.active) return 'an operator drains this gateway';
+        return audit.canStore ? undefined : 'the database does not answer';
+      },
+    });
+    const { host, port } = config.metrics;
+    try {
+      log.info({ host, port: await this.#metrics.start() }, 'metrics are served');
+    } catch (error) {
+      const where = `${host}:${String(port)} (GATEWAY_METRICS_HOST, GATEWAY_METRICS_PORT)`;
+      throw new ListenFailure(`metrics can not be served on ${where}: ${String(error)}`, { cause: error });
+    }
   }
 
   /** Before any mail flows: what operators have suspended is not attempted, and a drain outlives a restart. */

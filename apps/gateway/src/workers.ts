@@ -56,7 +56,11 @@ export class Workers {
 
   #fork(place: Place): void {
     const startedAtMs = performance.now();
-    const worker = cluster.fork({ GATEWAY_NODE_NAME: `${this.config.nodeName}-${String(place.number)}` });
+    const { metrics, nodeName } = this.config;
+    const worker = cluster.fork({
+      GATEWAY_NODE_NAME: `${nodeName}-${String(place.number)}`,
+      ...(metrics !== undefined && { GATEWAY_METRICS_PORT: String(portOf(metrics.port, place.number)) }),
+    });
     place.process = worker;
     worker.on('message', (message: unknown) => {
       this.#heard(place, message as { kind?: unknown; listeners?: unknown; message?: unknown });
@@ -104,6 +108,11 @@ export class Workers {
   #endWhenAlone(): void {
     if (this.#places.every((place) => place.process === undefined)) process.exit(this.#failed ? 1 : 0);
   }
+}
+
+/** 0 stays 0: any that is free. */
+function portOf(firstPort: number, number: number): number {
+  return firstPort === 0 ? 0 : firstPort + number - 1;
 }
 
 function isBegun({ process, retry, wasReady }: Place): boolean {

@@ -59,12 +59,17 @@ interface Chain {
   head: Block | undefined;
 }
 
+/** Rows of audit that were committed together, and how long their statement took. */
+export type CommitListener = (rows: readonly { readonly kind: string }[], tookMs: number) => void;
+
 export class AuditChains {
   readonly #node: () => string;
   readonly #chains = new Set<Chain>();
   readonly #idle: Chain[] = [];
   /** Chains that ended with a commit of unknown outcome: only the database knows their last block. */
   readonly abandoned = new Set<string>();
+  /** Told of every group of rows once it is committed, with the time that took. Must not throw. */
+  onCommit: CommitListener | undefined;
 
   /** `node` is asked for every block: '' before this process joined as a gateway. */
   constructor(node: () => string) {
@@ -84,10 +89,12 @@ export class AuditChains {
   async withBlock<T>(rows: readonly AuditRow[], write: (block: Block) => Promise<T>): Promise<T> {
     const chain = this.#idle.pop() ?? this.#begin();
     const block = blockAfter({ chain: chain.id, node: this.#node() }, chain.head, rows);
+    const startedAtMs = performance.now();
     try {
       const result = await write(block);
       chain.head = block;
       this.#idle.push(chain);
+      this.onCommit?.(rows, performance.now() - startedAtMs);
       return result;
     } catch (error) {
       if (error instanceof OperationalError && !error.outcomeKnown) this.#abandon(chain);

@@ -7,7 +7,7 @@ import type { AuditEvent } from '#audit';
 import type { MessageToStore, QueueStore } from '#delivery';
 import { AccountStore } from './account-store.js';
 import { ApiKeyStore } from './api-key-store.js';
-import { AuditChains } from './audit-chain.js';
+import { AuditChains, type CommitListener } from './audit-chain.js';
 import { AuditSearch } from './audit-search.js';
 import { AuditVerifier, type VerifyOptions, type VerifyReport } from './audit-verifier.js';
 import { ContentChunks } from './content-chunks.js';
@@ -45,6 +45,8 @@ export interface Database {
   readonly healthy: boolean;
   /** Told at every change; returns the way to stop listening. */
   onHealth(listener: HealthListener): () => void;
+  /** Told of every group of rows of audit that this process has committed. One listener; it must not throw. */
+  onCommit(listener: CommitListener): void;
   /** Brings the schema up to date, safe when two start at once. Returns the names of the migrations that ran. */
   migrate(): Promise<readonly string[]>;
   readonly messages: {
@@ -82,6 +84,8 @@ export interface Database {
   readonly reviews: ReviewStore;
   /** How many days are kept. Only for the owner of the tables. */
   setRetention(retention: Retention): Promise<void>;
+  /** Days of audit that the policy in force promises; retention is the longer of both. For the gateway. */
+  keepAudit(auditDays: number | undefined): void;
   /** Rights of another role: what a process of this kind needs, and nothing more. Only for the owner of the tables. */
   grant(role: string, to: ProcessKind, how: { readonly create: boolean }): Promise<void>;
   readonly policies: PolicyStore;
@@ -169,6 +173,9 @@ function assemble(config: DatabaseConfig, watch: Watch): Database {
       return committer.commits;
     },
     onHealth: (listener) => watch.onHealth(listener),
+    onCommit: (listener) => {
+      chains.onCommit = listener;
+    },
     async migrate() {
       const names = await migrate(config);
       await partitions.makeAhead();
@@ -180,6 +187,9 @@ function assemble(config: DatabaseConfig, watch: Watch): Database {
     questions: new GatewayQuestions(connections.read),
     reviews: new ReviewStore({ pool: connections.read, owner }),
     setRetention: (retention) => partitions.setRetention(retention),
+    keepAudit: (auditDays) => {
+      partitions.keepAudit(auditDays);
+    },
     grant: (role, to, { create }) => grant(connections.read, { role, to, create }),
     policies,
     drafts: new DraftStore(connections.read),
@@ -230,7 +240,7 @@ function mailStores(
     },
     queueAdministration,
     queue: {
-      claim: (limit) => queue.claim(limit),
+      claim: (limit, wishes) => queue.claim(limit, wishes),
       record: (outcomes, notices) => queue.record(outcomes, notices),
       release: (ids) => queue.release(ids),
       status: () => inspection.status(),
