@@ -27,6 +27,9 @@ import { OpenApiController } from './openapi.controller.js';
 import { OpenApiHolder } from './openapi-holder.js';
 import { OperationsController } from './operations/operations.controller.js';
 import { OperationsService } from './operations/operations.service.js';
+import { ApprovalsService, REQUIRED_APPROVALS } from './policies/approvals.service.js';
+import { DraftsController } from './policies/drafts/drafts.controller.js';
+import { DraftsService } from './policies/drafts/drafts.service.js';
 import { LivePolicyReader } from './policies/live-policy-reader.js';
 import { PoliciesController } from './policies/policies.controller.js';
 import { PoliciesService } from './policies/policies.service.js';
@@ -36,6 +39,11 @@ import { ManyMessagesService } from './queue/many-messages.service.js';
 import { MessagesController } from './queue/messages.controller.js';
 import { MessagesService } from './queue/messages.service.js';
 import { QueueChanger } from './queue/queue-changer.js';
+import { PublishingService } from './policies/publishing.service.js';
+import { ReleasesController } from './policies/releases/releases.controller.js';
+import { ReleasesService } from './policies/releases/releases.service.js';
+import { SECTION_CONTROLLERS } from './policies/sections/section-controllers.js';
+import { SectionsService } from './policies/sections/sections.service.js';
 import { QueueController } from './queue/queue.controller.js';
 import { QueueService } from './queue/queue.service.js';
 import { ReviewsController } from './reviews/reviews.controller.js';
@@ -53,6 +61,8 @@ export interface AdminApiParts {
   /** Of one API key, on average over ten seconds. */
   readonly maxRequestsPerSecond?: number;
   readonly evidence?: Evidence;
+  /** How many others than its author must approve a policy. */
+  readonly requiredApprovals?: number;
 }
 
 /** The wiring. */
@@ -62,6 +72,7 @@ export class AdminApiModule {
     const providers: Provider[] = [
       { provide: DatabaseAccess, useValue: parts.database },
       { provide: LOGGER, useValue: parts.logger },
+      { provide: REQUIRED_APPROVALS, useValue: parts.requiredApprovals ?? 0 },
       { provide: EVIDENCE, useValue: parts.evidence ?? NO_EVIDENCE },
       { provide: APP_FILTER, useValue: new ProblemFilter(parts.logger) },
       { provide: APP_PIPE, useFactory: validationPipe },
@@ -79,6 +90,11 @@ export class AdminApiModule {
       HealthService,
       ListsService,
       OperationsService,
+      ApprovalsService,
+      DraftsService,
+      PublishingService,
+      ReleasesService,
+      SectionsService,
       PoliciesService,
       LiveRouting,
       ManyMessagesService,
@@ -93,6 +109,9 @@ export class AdminApiModule {
       HealthController,
       OpenApiController,
       PoliciesController,
+      DraftsController,
+      ReleasesController,
+      ...SECTION_CONTROLLERS,
       ListsController,
       TransactionsController,
       QueueController,

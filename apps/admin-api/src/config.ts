@@ -41,6 +41,7 @@ const ENVIRONMENT = z.object({
   ADMIN_LOG_LEVEL: z.enum(LOG_LEVELS, `expected one of ${LOG_LEVELS.join(', ')}`).default('info'),
   ADMIN_MAX_POLICY_BYTES: wholeNumber(1024, 64 * MiB, 'expected octets from 1024 to 67108864').default(4 * MiB),
   ADMIN_MAX_REQUESTS_PER_SECOND: wholeNumber(1, 1_000_000, 'expected requests from 1 to 1000000').default(2_000),
+  ADMIN_REQUIRED_APPROVALS: wholeNumber(0, 5, 'expected a number from 0 to 5').default(0),
   POSTERN_FIRST_POLICY: z.string().min(1, 'expected the path of a policy file').optional(),
   POSTERN_PUBLISH_POLICY: z.string().min(1, 'expected the path of a policy file').optional(),
 });
@@ -61,6 +62,7 @@ export interface AdminApiConfig {
   readonly logLevel: (typeof LOG_LEVELS)[number];
   readonly maxPolicyBytes: number;
   readonly maxRequestsPerSecond: number;
+  readonly requiredApprovals: number;
   readonly firstPolicyFile?: string;
   readonly publishPolicyFile?: string;
 }
@@ -94,6 +96,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     logLevel: env.ADMIN_LOG_LEVEL,
     maxPolicyBytes: env.ADMIN_MAX_POLICY_BYTES,
     maxRequestsPerSecond: env.ADMIN_MAX_REQUESTS_PER_SECOND,
+    requiredApprovals: env.ADMIN_REQUIRED_APPROVALS,
     ...(env.POSTERN_FIRST_POLICY !== undefined && { firstPolicyFile: env.POSTERN_FIRST_POLICY }),
     ...(env.POSTERN_PUBLISH_POLICY !== undefined && { publishPolicyFile: env.POSTERN_PUBLISH_POLICY }),
   };
@@ -116,6 +119,10 @@ const MEANINGS: Readonly<Record<keyof typeof ENVIRONMENT.shape, readonly [fallba
   ADMIN_LOG_LEVEL: ['`info`', `one of ${LOG_LEVELS.map((level) => `\`${level}\``).join(', ')}`],
   ADMIN_MAX_POLICY_BYTES: ['`4194304`', 'octets of the largest policy'],
   ADMIN_MAX_REQUESTS_PER_SECOND: ['`2000`', 'requests of one API key, on average over ten seconds'],
+  ADMIN_REQUIRED_APPROVALS: [
+    '`0`',
+    'how many people must approve a policy that somebody else wrote before it can be live, from 0 to 5',
+  ],
   POSTERN_FIRST_POLICY: [
     'the one in `examples/policies/first-start`',
     'file published when the database has no policy',

@@ -18,12 +18,13 @@ async function main(): Promise<void> {
   const { config } = read;
   const logger = createLogger(config.logLevel, 'admin-api');
   const database = new DatabaseAccess();
-  const { dataDir, maxPolicyBytes, maxRequestsPerSecond } = config;
+  const { dataDir, maxPolicyBytes, maxRequestsPerSecond, requiredApprovals } = config;
   const app = await createAdminApi({
     database,
     logger,
     maxPolicyBytes,
     maxRequestsPerSecond,
+    requiredApprovals,
     evidence: evidenceIn(dataDir),
   });
   const stopping = new AbortController();

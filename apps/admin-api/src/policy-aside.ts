@@ -4,7 +4,16 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import { check, compile, ParcelReceiver, type CompileResult, type Parcel } from '#policy';
+import {
+  check,
+  compile,
+  ParcelReceiver,
+  patchPolicy,
+  type CompileResult,
+  type EditResult,
+  type Parcel,
+  type PatchStep,
+} from '#policy';
 
 /** Done on the spot in some milliseconds, which is less than a thread needs to begin. */
 const SMALL_CHARACTERS = 8_192;
@@ -16,6 +25,18 @@ export async function checkAside(source: string): Promise<CompileResult> {
 
 export async function compileAside(source: string): Promise<CompileResult> {
   return source.length <= SMALL_CHARACTERS ? compile(source) : inThread(source, false);
+}
+
+export async function patchAside(source: string, steps: readonly PatchStep[]): Promise<EditResult> {
+  if (source.length <= SMALL_CHARACTERS) return patchPolicy(source, steps);
+  const worker = new Worker(new URL('./policy-edit-worker.js', import.meta.url), { workerData: { source, steps } });
+  return new Promise((resolve, reject) => {
+    worker.on('error', reject);
+    worker.on('exit', (code) => {
+      reject(new Error(`the thread that edits ended with ${String(code)}`));
+    });
+    worker.on('message', resolve);
+  });
 }
 
 async function inThread(source: string, withTests: boolean): Promise<CompileResult> {

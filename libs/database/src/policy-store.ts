@@ -140,6 +140,16 @@ export class PolicyStore {
     return rows[0] === undefined ? undefined : releaseOf(rows[0]);
   }
 
+  /** Whether a release ever made this revision live, and stood. */
+  async wasInForce(revision: number, policy = MAIN): Promise<boolean> {
+    const { rowCount } = await query(this.#pool, {
+      text: `select from policy_release r where r.policy = $1 and r.revision = $2 and ${IN_FORCE}
+               and (r.confirm_by is null or exists (select from policy_release_end e where e.release = r.id)) limit 1`,
+      values: [policy, revision],
+    });
+    return rowCount === 1;
+  }
+
   /** Ends the wait of a release that must be confirmed: it stays, or the one before it is in force again. */
   async endRelease(
     id: number,

@@ -10,8 +10,14 @@ const JSON_TYPES = ['application/json', 'application/*+json'];
 const YAML_TYPES = ['application/yaml', 'application/x-yaml', 'text/yaml', 'text/x-yaml'];
 
 /** True for the resources whose body is a policy: text, kept as it was written. */
-function takesPolicy(path: string): boolean {
-  return path === '/v1/policies:check' || /^\/v1\/policies\/[^/]+\/?$/u.test(path);
+function takesPolicy({ method, path }: Request): boolean {
+  if (path === '/v1/policies:check' || /^\/v1\/policies\/[^/]+\/?$/u.test(path)) return true;
+  return method === 'PUT' && /^\/v1\/policies\/[^/]+\/drafts\/[^/]+\/?$/u.test(path);
+}
+
+/** True where parts of a policy come as JSON. */
+function takesPart({ path }: Request): boolean {
+  return path.startsWith('/v1/policies/');
 }
 
 /**
@@ -27,11 +33,12 @@ export function bodyReader(maxPolicyBytes: number): RequestHandler {
       return;
     }
     refuseReservedNames(request.query, []);
-    const policy = takesPolicy(request.path);
-    const read = policy ? readPolicy : readJson;
+    const policy = takesPolicy(request);
+    const large = policy || takesPart(request);
+    const read = large ? readPolicy : readJson;
     read(request, response, (error?: unknown) => {
       if (error !== undefined) {
-        next(bodyProblem(error, policy ? maxPolicyBytes : MAX_JSON_BYTES));
+        next(bodyProblem(error, large ? maxPolicyBytes : MAX_JSON_BYTES));
         return;
       }
       try {

@@ -23,9 +23,12 @@ export const NewChange = createParamDecorator((_data: unknown, context: Executio
 /** For what exists: a request without `If-Match` is refused. */
 export const BasedChange = createParamDecorator((_data: unknown, context: ExecutionContext): ConditionalChange => {
   const request = context.switchToHttp().getRequest<Request>();
+  // Looked at when it is needed: what else is wrong with the request is told first.
   return {
     ...changeOf(request),
-    condition: readPrecondition(request.get('if-match'), request.get('if-none-match')),
+    get condition() {
+      return readPrecondition(request.get('if-match'), request.get('if-none-match'));
+    },
   };
 });
 

@@ -1,13 +1,17 @@
-import { ValidationPipe, type ValidationError } from '@nestjs/common';
+import { ValidationPipe, type Type, type ValidationError } from '@nestjs/common';
 import { Problem, pointer, type ProblemError } from './problem.js';
 
-/** The one pipe for bodies, queries and path parameters: what a DTO does not name is an error, not ignored. */
-export function validationPipe(): ValidationPipe {
+/**
+ * The one pipe for bodies, queries and path parameters: what a DTO does not name is an error, not ignored. `expected`: of
+ * an argument whose type says nothing.
+ */
+export function validationPipe(expected?: Type): ValidationPipe {
   return new ValidationPipe({
     whitelist: true,
     forbidNonWhitelisted: true,
     forbidUnknownValues: true,
     transform: true,
+    ...(expected !== undefined && { expectedType: expected }),
     stopAtFirstError: true,
     exceptionFactory: (faults) => invalidRequest(faults.flatMap((fault) => errorsOf(fault, []))),
   });

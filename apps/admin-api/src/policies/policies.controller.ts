@@ -1,60 +1,46 @@
-import { Body, Controller, Get, Headers, HttpCode, Inject, Param, Post, Put, Query, Req, Res } from '@nestjs/common';
-import {
-  ApiBearerAuth,
-  ApiBody,
-  ApiConsumes,
-  ApiCreatedResponse,
-  ApiHeader,
-  ApiOkResponse,
-  ApiOperation,
-  ApiTags,
-} from '@nestjs/swagger';
+import { Body, Controller, Get, HttpCode, Inject, Param, Post, Put, Query, Req, Res } from '@nestjs/common';
+import { ApiBearerAuth, ApiBody, ApiConsumes, ApiHeader, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
-import { Actor } from '../auth/actor.decorator.js';
 import { RequiresRole } from '../auth/roles.js';
-import { entityTag, readPrecondition } from '../http/conditional.js';
+import { BasedChange, NewChange, type Change, type ConditionalChange } from '../http/change.decorator.js';
+import { ApiReasonHeader, ETAG_HEADER } from '../http/change-headers.js';
+import { entityTag } from '../http/conditional.js';
 import { linkNext } from '../http/page.js';
 import { PageQuery } from '../http/page.dto.js';
-import { Problem } from '../http/problem.js';
-import { Idempotent } from '../http/idempotency.js';
 import { ApiProblems } from '../http/problem.dto.js';
-import { reasonHeader } from '../http/reason.js';
-import { contextOf, type Principal } from '../http/request-context.js';
+import { ApprovalsDto, ApproveRequest } from './approval.dto.js';
+import { PublishQuery, spanMs } from './confirm-within.js';
 import { PoliciesService } from './policies.service.js';
+import { inBothFormats, policyText, POLICY_BODY, represent, YAML } from './policy-text.js';
 import {
+  BlameDto,
   CheckResultDto,
-  DryRunQuery,
   LivePolicyDto,
   PublishResultDto,
-  ReleaseRequest,
   RevisionDto,
   RevisionPageDto,
   RevisionPath,
+  RulePath,
 } from './policy.dto.js';
-
-const YAML = 'application/yaml';
-/** One body in two formats; `ApiBody` knows only one schema, so both are given as what a client sends: text. */
-const POLICY_BODY = {
-  description: 'The whole policy, as YAML or as JSON. Kept as it is written, comments included.',
-  schema: { type: 'string' },
-} as const;
+import { PublishingService } from './publishing.service.js';
+import { sourceCommitHeader } from './source-commit.js';
 
 @ApiTags('policies')
 @ApiBearerAuth()
 @Controller('v1')
 export class PoliciesController {
-  constructor(@Inject(PoliciesService) private readonly policies: PoliciesService) {}
+  constructor(
+    @Inject(PoliciesService) private readonly policies: PoliciesService,
+    @Inject(PublishingService) private readonly publishing: PublishingService,
+  ) {}
 
   @Get('policies/main')
   @RequiresRole('viewer')
   @ApiOperation({ operationId: 'getPolicy', summary: 'The live policy' })
   @ApiOkResponse({
     description: 'With an ETag for `If-Match`.',
-    headers: { ETag: { schema: { type: 'string' } } },
-    content: {
-      'application/json': { schema: { $ref: '#/components/schemas/LivePolicyDto' } },
-      [YAML]: { schema: { type: 'string' } },
-    },
+    headers: ETAG_HEADER,
+    content: inBothFormats('LivePolicyDto'),
   })
   @ApiProblems('not-found', 'not-acceptable')
   async live(@Req() request: Request, @Res({ passthrough: true }) response: Response): Promise<LivePolicyDto | string> {
@@ -73,9 +59,15 @@ export class PoliciesController {
   })
   @ApiHeader({ name: 'If-None-Match', required: false, description: '`*` when no policy is live yet.' })
   @ApiHeader({ name: 'Reason', required: false, description: 'Why; kept with the revision.' })
+  @ApiHeader({
+    name: 'Source-Commit',
+    required: false,
+    description: 'Where its author keeps it, such as a Git commit; kept with the revision.',
+  })
   @ApiOkResponse({ type: PublishResultDto, description: 'What is live now' })
   @ApiProblems(
     'malformed-body',
+    'conflict',
     'precondition-failed',
     'body-too-large',
     'unsupported-media-type',
@@ -85,14 +77,18 @@ export class PoliciesController {
   async put(
     @Req() request: Request,
     @Res({ passthrough: true }) response: Response,
-    @Query() query: DryRunQuery,
-    @Actor() actor: Principal,
+    @Query() query: PublishQuery,
+    @BasedChange() change: ConditionalChange,
   ): Promise<PublishResultDto> {
-    const condition = readPrecondition(request.get('if-match'), request.get('if-none-match'));
-    const change = { source: policyText(request), condition, actor: actor.name, reason: reasonHeader(request) };
-    const result = query.dryRun === 'true' ? await this.policies.dryRun(change) : await this.policies.publish(change);
-    if (result.state !== undefined) response.setHeader('ETag', entityTag(result.state));
-    return result.body;
+    const { state, body } = await this.publishing.publish({
+      ...change,
+      source: policyText(request),
+      sourceCommit: sourceCommitHeader(request),
+      dryRun: query.dryRun === 'true',
+      confirmWithinMs: spanMs(query.confirmWithin),
+    });
+    if (state !== undefined) response.setHeader('ETag', entityTag(state));
+    return body;
   }
 
   @Post('policies\\:check')
@@ -125,12 +121,7 @@ export class PoliciesController {
   @Get('policies/main/revisions/:revision')
   @RequiresRole('viewer')
   @ApiOperation({ operationId: 'getRevision', summary: 'One revision' })
-  @ApiOkResponse({
-    content: {
-      'application/json': { schema: { $ref: '#/components/schemas/RevisionDto' } },
-      [YAML]: { schema: { type: 'string' } },
-    },
-  })
+  @ApiOkResponse({ content: inBothFormats('RevisionDto') })
   @ApiProblems('not-found', 'not-acceptable')
   async revision(
     @Param() path: RevisionPath,
@@ -141,59 +132,38 @@ export class PoliciesController {
     return represent(request, response, revision, `r${revision.revision}`);
   }
 
-  @Post('policies/main/releases')
-  @Idempotent()
-  @HttpCode(201)
+  @Get('policies/main/revisions/:revision/rules/:section/:name')
+  @RequiresRole('viewer')
   @ApiOperation({
-    operationId: 'createRelease',
-    summary: 'Make an existing revision live: a rollback, when it is an older one',
+    operationId: 'getRuleOrigin',
+    summary: 'Who wrote a rule: the revision, author and source commit it came with',
   })
-  @ApiHeader({
-    name: 'If-Match',
-    required: false,
-    description: 'ETag of the live policy, to refuse when another one is live by now.',
-  })
-  @ApiCreatedResponse({ type: PublishResultDto, description: 'What is live now' })
-  @ApiProblems(
-    'not-found',
-    'precondition-failed',
-    'policy-refused',
-    'malformed-body',
-    'body-too-large',
-    'unsupported-media-type',
-  )
-  async release(
-    @Body() body: ReleaseRequest,
-    @Headers('if-match') ifMatch: string | undefined,
-    @Res({ passthrough: true }) response: Response,
-    @Actor() actor: Principal,
-  ): Promise<PublishResultDto> {
-    const condition = readPrecondition(ifMatch ?? '*', undefined);
-    const { revision, reason } = body;
-    const result = await this.policies.release(revision, { condition, actor: actor.name, reason });
-    if (result.state !== undefined) response.setHeader('ETag', entityTag(result.state));
-    return result.body;
+  @ApiOkResponse({ type: BlameDto })
+  @ApiProblems('not-found', 'conflict')
+  blame(@Param() path: RulePath): Promise<BlameDto> {
+    return this.policies.blame(path);
   }
-}
 
-function policyText(request: Request): string {
-  const { text } = contextOf(request);
-  if (text === undefined) throw new Problem('malformed-body', 'the body must be a policy, as YAML or JSON');
-  return text;
-}
+  @Get('policies/main/revisions/:revision/approvals')
+  @RequiresRole('viewer')
+  @ApiOperation({ operationId: 'listRevisionApprovals', summary: 'Who approved a revision' })
+  @ApiOkResponse({ type: ApprovalsDto })
+  @ApiProblems('not-found')
+  approvals(@Param() path: RevisionPath): Promise<ApprovalsDto> {
+    return this.policies.approvals(path.revision);
+  }
 
-/** JSON unless the caller prefers YAML, which is the author's own text. */
-function represent<Body extends { readonly source: string }>(
-  request: Request,
-  response: Response,
-  body: Body,
-  state: string,
-): Body | string {
-  response.vary('Accept');
-  const format = request.accepts('application/json', YAML);
-  if (format === false) throw new Problem('not-acceptable', `there is \`application/json\` and \`${YAML}\``);
-  response.setHeader('ETag', format === YAML ? entityTag(state, 'yaml') : entityTag(state));
-  if (format !== YAML) return body;
-  response.type(`${YAML}; charset=utf-8`);
-  return body.source;
+  @Post('policies/main/revisions/:revision/approvals')
+  @HttpCode(200)
+  @ApiOperation({ operationId: 'approveRevision', summary: 'Approve a revision that somebody else wrote' })
+  @ApiReasonHeader()
+  @ApiOkResponse({ type: ApprovalsDto })
+  @ApiProblems('not-found', 'conflict', 'malformed-body', 'body-too-large', 'unsupported-media-type')
+  approve(
+    @Param() path: RevisionPath,
+    @Body() body: ApproveRequest,
+    @NewChange() change: Change,
+  ): Promise<ApprovalsDto> {
+    return this.policies.approve(path.revision, { ...change, digest: body.digest });
+  }
 }

@@ -1,52 +1,41 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { LivePolicy, PolicyRevision, PublishResult } from '#database';
-import { readPolicy, type Finding } from '#policy';
+import type { PolicyRevision } from '#database';
+import { policySection, readPolicy, sectionEntries, type Finding } from '#policy';
 import { DatabaseAccess } from '../database-access.js';
-import { checkPrecondition, stale, type Precondition } from '../http/conditional.js';
+import type { Change } from '../http/change.decorator.js';
 import type { Fields } from '../http/fields.js';
 import { readCursor, writeCursor } from '../http/page.js';
 import type { PageQuery } from '../http/page.dto.js';
 import { Problem } from '../http/problem.js';
-import { policyDigest } from './digest.js';
-import { examine, examineInPlace, type Examined } from './examine.js';
+import type { ApprovalsDto } from './approval.dto.js';
+import { ApprovalsService } from './approvals.service.js';
+import { examine } from './examine.js';
 import { LivePolicyReader, noPolicy } from './live-policy-reader.js';
 import type {
+  BlameDto,
   LivePolicyDto,
-  PublishResultDto,
   RevisionDto,
   RevisionPageDto,
   RevisionSummaryDto,
+  RulePath,
 } from './policy.dto.js';
 import { POLICY_NAME } from './policy-name.js';
+import { stateText } from './publishing.service.js';
+import { originOf } from './rule-history.js';
 
-/** Who changes what is live, why, and which state they saw. */
-export interface Change {
-  readonly condition: Precondition;
-  readonly actor: string;
-  readonly reason: string | undefined;
-}
-
-export interface DocumentChange extends Change {
-  readonly source: string;
-}
-
-export interface Published {
-  /** State of the live policy afterwards, for its ETag; undefined when none is live. */
-  readonly state: string | undefined;
-  readonly body: PublishResultDto;
-}
-
+/** What is live, and every revision there was. */
 @Injectable()
 export class PoliciesService {
   constructor(
     @Inject(DatabaseAccess) private readonly database: DatabaseAccess,
     @Inject(LivePolicyReader) private readonly reader: LivePolicyReader,
+    @Inject(ApprovalsService) private readonly approving: ApprovalsService,
   ) {}
 
   async live(): Promise<LivePolicyDto> {
     const live = await this.reader.live();
     if (live === undefined) throw noPolicy();
-    const { id, revision, previous, actor, reason, releasedAt } = live.release;
+    const { id, revision, previous, actor, reason, releasedAt, confirmBy, end } = live.release;
     return {
       ...withSource(live, true),
       release: {
@@ -56,6 +45,7 @@ export class PoliciesService {
         actor,
         ...(reason !== undefined && { reason }),
         releasedAt: releasedAt.toISOString(),
+        ...(confirmBy !== undefined && end === undefined && { confirmBy: confirmBy.toISOString() }),
       },
     };
   }
@@ -66,51 +56,6 @@ export class PoliciesService {
 
   async check(source: string): Promise<readonly Finding[]> {
     return (await examine(source)).findings;
-  }
-
-  async dryRun(change: DocumentChange): Promise<Published> {
-    const live = await this.reader.live();
-    checkPrecondition(change.condition, stateOfLive(live));
-    const { findings } = await this.examineAll(change.source);
-    const digest = policyDigest(change.source);
-    const changed = live?.digest !== digest;
-    const revision = live === undefined ? {} : { revision: live.revision };
-    return { state: stateOfLive(live), body: { ...revision, digest, changed, dryRun: true, findings } };
-  }
-
-  /** Revision, release, audit and notice commit together; whatever is refused leaves everything as it was. */
-  async publish(change: DocumentChange): Promise<Published> {
-    const live = await this.reader.live();
-    checkPrecondition(change.condition, stateOfLive(live));
-    const { findings } = await this.examineAll(change.source);
-    const digest = policyDigest(change.source);
-    if (live?.digest === digest) return unchanged(live, findings);
-    const result = await this.database.current.policies.publishDocument({
-      policy: POLICY_NAME,
-      source: change.source,
-      digest,
-      actor: change.actor,
-      expected: live?.revision ?? 0,
-      ...(change.reason !== undefined && { reason: change.reason }),
-    });
-    return published(result, digest, findings);
-  }
-
-  /** Makes an existing revision live: checked again, because compiler, queue and lists may have moved on. */
-  async release(number: number, change: Change): Promise<Published> {
-    const live = await this.reader.live();
-    checkPrecondition(change.condition, stateOfLive(live));
-    const revision = await this.find(number);
-    const { findings } = await this.examineAll(revision.source);
-    if (live?.revision === number) return unchanged(live, findings);
-    const result = await this.database.current.policies.publish({
-      policy: POLICY_NAME,
-      revision: number,
-      actor: change.actor,
-      expected: live?.revision ?? 0,
-      ...(change.reason !== undefined && { reason: change.reason }),
-    });
-    return published(result, revision.digest, findings);
   }
 
   async revisions(query: PageQuery): Promise<RevisionPageDto> {
@@ -127,59 +72,63 @@ export class PoliciesService {
   }
 
   async revision(number: number): Promise<RevisionDto> {
-    const [revision, live] = await Promise.all([
-      this.find(number),
-      this.database.current.policies.liveRelease(POLICY_NAME),
-    ]);
-    return withSource(revision, revision.revision === live?.revision);
+    const [revision, live] = await Promise.all([this.find(number), this.liveNumber()]);
+    return withSource(revision, revision.revision === live);
   }
 
-  private async find(number: number): Promise<PolicyRevision> {
+  async blame({ revision: number, section, name }: RulePath): Promise<BlameDto> {
+    const [revision, live] = await Promise.all([this.find(number), this.liveNumber()]);
+    const read = readPolicy(revision.source);
+    if (!read.ok) throw new Problem('conflict', `revision ${number} is not understood by this version`);
+    const entry = sectionEntries(read.document, policySection(section)).find((each) => each.name === name);
+    if (entry === undefined) throw new Problem('not-found', `revision ${number} has no \`${name}\` in \`${section}\``);
+    const earlier = (wanted: number): Promise<PolicyRevision | undefined> =>
+      this.database.current.policies.revision(wanted, POLICY_NAME);
+    const { changed, introduced } = await originOf(revision, { section, name }, earlier);
+    const told = (it: PolicyRevision): RevisionSummaryDto => summaryOf(it, it.revision === live);
+    return {
+      rule: `${section}/${name}`,
+      value: entry.value,
+      changed: told(changed),
+      ...(introduced !== undefined && { introduced: told(introduced) }),
+    };
+  }
+
+  async approvals(number: number): Promise<ApprovalsDto> {
+    return this.approving.of(await this.find(number));
+  }
+
+  async approve(number: number, given: Change & { readonly digest: string }): Promise<ApprovalsDto> {
+    return this.approving.approve(await this.find(number), given);
+  }
+
+  async find(number: number): Promise<PolicyRevision> {
     const revision = await this.database.current.policies.revision(number, POLICY_NAME);
     if (revision === undefined) throw new Problem('not-found', `there is no revision ${number}`);
     return revision;
   }
 
-  private async examineAll(source: string): Promise<Examined> {
-    const examined = await examine(source);
-    const warnings = await examineInPlace(this.database.current, examined.policy);
-    return { ...examined, findings: [...examined.findings, ...warnings] };
+  async revisionOrLive(number: number | undefined): Promise<PolicyRevision> {
+    if (number !== undefined) return this.find(number);
+    const live = await this.reader.live();
+    if (live === undefined) throw noPolicy();
+    return live;
+  }
+
+  private async liveNumber(): Promise<number | undefined> {
+    return (await this.database.current.policies.liveRelease(POLICY_NAME))?.revision;
   }
 }
 
-function stateText(revision: number, release: number): string {
-  return `${revision}.${release}`;
-}
-
-function stateOfLive(live: LivePolicy | undefined): string | undefined {
-  return live === undefined ? undefined : stateText(live.revision, live.release.id);
-}
-
-function unchanged(live: LivePolicy, findings: readonly Finding[]): Published {
-  const { revision, digest } = live;
-  return { state: stateOfLive(live), body: { revision, digest, changed: false, dryRun: false, findings } };
-}
-
-function published(result: PublishResult, digest: string, findings: readonly Finding[]): Published {
-  if (!result.ok) {
-    if (result.fault === 'stale') throw stale();
-    throw new Problem('not-found', 'there is no such revision');
-  }
-  const { id, revision, previous } = result.release;
-  const before = previous === undefined ? {} : { previous };
-  return {
-    state: stateText(revision, id),
-    body: { revision, ...before, digest, changed: true, dryRun: false, findings },
-  };
-}
-
-function summaryOf(revision: Omit<PolicyRevision, 'source'>, live: boolean): Fields<RevisionSummaryDto> {
+export function summaryOf(revision: Omit<PolicyRevision, 'source'>, live: boolean): Fields<RevisionSummaryDto> {
   return {
     name: revision.policy,
     revision: revision.revision,
     digest: revision.digest,
     author: revision.author,
+    ...(revision.contributors.length > 0 && { contributors: revision.contributors }),
     ...(revision.reason !== undefined && { reason: revision.reason }),
+    ...(revision.sourceCommit !== undefined && { sourceCommit: revision.sourceCommit }),
     createdAt: revision.createdAt.toISOString(),
     live,
   };
@@ -190,7 +139,7 @@ function withSource(revision: PolicyRevision, live: boolean): Fields<RevisionDto
 }
 
 /** The source as a JSON document; null for one that this version cannot read any more. */
-function documentOf(source: string): unknown {
+export function documentOf(source: string): unknown {
   const read = readPolicy(source);
   return read.ok ? read.document : null;
 }

@@ -1,7 +1,9 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Type } from 'class-transformer';
-import { IsIn, IsInt, IsOptional, IsString, Max, MaxLength, Min } from 'class-validator';
-import { MAX_REASON_LENGTH } from '../http/reason.js';
+import { IsIn, IsInt, IsString, Max, MaxLength, Min } from 'class-validator';
+import { POLICY_SECTIONS } from '#policy';
+
+const SECTION_NAMES = POLICY_SECTIONS.map(({ name }) => name);
 
 export class FindingDto {
   @ApiProperty({ type: String, example: 'P1' })
@@ -44,6 +46,30 @@ export class ReleaseDto {
 
   @ApiProperty({ type: String, format: 'date-time' })
   releasedAt!: string;
+
+  @ApiPropertyOptional({
+    type: String,
+    format: 'date-time',
+    description: 'From then on it is in force no longer, unless it was confirmed.',
+  })
+  confirmBy?: string;
+}
+
+export class PolicyChangeDto {
+  @ApiProperty({ type: String, description: 'Part of the policy: `rcpt`, `clients`, `routes`; empty for the rest.' })
+  section!: string;
+
+  @ApiProperty({ type: String })
+  name!: string;
+
+  @ApiProperty({ type: String, enum: ['added', 'removed', 'changed', 'moved'] })
+  change!: string;
+
+  @ApiPropertyOptional({ description: 'As it was.' })
+  before?: unknown;
+
+  @ApiPropertyOptional({ description: 'As it is.' })
+  after?: unknown;
 }
 
 export class RevisionSummaryDto {
@@ -59,8 +85,14 @@ export class RevisionSummaryDto {
   @ApiProperty({ type: String, description: 'Name of the API key that wrote it.' })
   author!: string;
 
+  @ApiPropertyOptional({ type: [String], description: 'Everybody who changed its draft.' })
+  contributors?: readonly string[];
+
   @ApiPropertyOptional({ type: String })
   reason?: string;
+
+  @ApiPropertyOptional({ type: String, description: 'Where its author keeps it, such as a Git commit.' })
+  sourceCommit?: string;
 
   @ApiProperty({ type: String, format: 'date-time' })
   createdAt!: string;
@@ -105,6 +137,12 @@ export class PublishResultDto {
   @ApiPropertyOptional({ type: 'integer', description: 'The revision that was live before.' })
   previous?: number;
 
+  @ApiPropertyOptional({ type: 'integer', description: 'The release that made it live.' })
+  release?: number;
+
+  @ApiPropertyOptional({ type: String, format: 'date-time', description: 'It must be confirmed before then.' })
+  confirmBy?: string;
+
   @ApiProperty({ type: String })
   digest!: string;
 
@@ -116,17 +154,47 @@ export class PublishResultDto {
 
   @ApiProperty({ type: [FindingDto], description: 'Warnings and notes.' })
   findings!: readonly FindingDto[];
+
+  @ApiPropertyOptional({ type: String, description: 'Of a dry run: unified diff against the live text.' })
+  diff?: string;
+
+  @ApiPropertyOptional({ type: [PolicyChangeDto], description: 'Of a dry run: what would change, entry by entry.' })
+  changes?: readonly PolicyChangeDto[];
 }
 
-export class DryRunQuery {
+export class BlameDto {
+  @ApiProperty({ type: String, description: 'Section and name, as in explanations: `rcpt/leaver`.' })
+  rule!: string;
+
+  @ApiProperty({ type: 'object', additionalProperties: true, description: 'As this revision has it.' })
+  value!: unknown;
+
+  @ApiProperty({ type: RevisionSummaryDto, description: 'The revision since which it reads so.' })
+  changed!: RevisionSummaryDto;
+
   @ApiPropertyOptional({
-    type: String,
-    enum: ['true', 'false'],
-    description: '`true`: everything is checked, nothing changes.',
+    type: RevisionSummaryDto,
+    description: 'The revision since which it is there, whatever it said; absent when that lies too far back.',
   })
-  @IsOptional()
-  @IsIn(['true', 'false'])
-  dryRun?: 'true' | 'false';
+  introduced?: RevisionSummaryDto;
+}
+
+export class RulePath {
+  @ApiProperty({ type: 'integer', minimum: 1, description: 'Number of the revision.' })
+  @Type(() => Number)
+  @IsInt()
+  @Min(1)
+  @Max(2_147_483_647)
+  revision!: number;
+
+  @ApiProperty({ type: String, enum: SECTION_NAMES, description: 'Phase of a rule, or another section.' })
+  @IsIn(SECTION_NAMES)
+  section!: string;
+
+  @ApiProperty({ type: String })
+  @IsString()
+  @MaxLength(200)
+  name!: string;
 }
 
 export class RevisionPath {
@@ -136,18 +204,4 @@ export class RevisionPath {
   @Min(1)
   @Max(2_147_483_647)
   revision!: number;
-}
-
-export class ReleaseRequest {
-  @ApiProperty({ type: 'integer', minimum: 1, description: 'An existing revision: an older one rolls back.' })
-  @IsInt()
-  @Min(1)
-  @Max(2_147_483_647)
-  revision!: number;
-
-  @ApiPropertyOptional({ type: String, maxLength: MAX_REASON_LENGTH })
-  @IsOptional()
-  @IsString()
-  @MaxLength(MAX_REASON_LENGTH)
-  reason?: string;
 }

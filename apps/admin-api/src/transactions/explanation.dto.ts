@@ -75,7 +75,7 @@ class StepDto {
 
   @ApiPropertyOptional({
     type: String,
-    enum: ['client', 'senders', 'rewriting', 'relay', 'recipients', 'redirect', 'class', 'copies'],
+    enum: ['client', 'senders', 'rewriting', 'relay', 'recipients', 'redirect', 'class', 'copies', 'signing'],
     description: 'What is asked between the rules; left out for a rule.',
   })
   step?: string;
@@ -130,6 +130,9 @@ class IntroducedDto {
 
   @ApiPropertyOptional({ type: String })
   reason?: string;
+
+  @ApiPropertyOptional({ type: String, description: 'Where its author keeps the policy, such as a Git commit.' })
+  sourceCommit?: string;
 }
 
 class AddedRecipientDto {

@@ -9,7 +9,7 @@ import type {
   JudgedByDto,
   StepDto,
 } from './explanation.dto.js';
-import type { Introduced } from './rule-history.js';
+import type { Introduced } from '../policies/rule-history.js';
 
 export interface Recomputed {
   /** UUID of the transaction. */

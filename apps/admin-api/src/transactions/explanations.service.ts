@@ -18,7 +18,7 @@ import { POLICY_NAME } from '../policies/policy-name.js';
 import { compileAside } from '../policy-aside.js';
 import type { ExplanationDto } from './explanation.dto.js';
 import { explanationOf, namedRecipients } from './explanation.js';
-import { introducedIn } from './rule-history.js';
+import { introducedIn } from '../policies/rule-history.js';
 
 interface Judging {
   readonly policy: CompiledPolicy;
