@@ -190,7 +190,7 @@ describe('lists', () => {
     });
     expect({ revision, slices: sizes.length, members: sizes.reduce((a, b) => a + b, 0) }).toEqual({
       revision: 1,
-      slices: 5,
+      slices: 10,
       members: 20_000,
     });
     expect(await eventsOf('list.changed')).toContainEqual({

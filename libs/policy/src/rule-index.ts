@@ -7,7 +7,8 @@
  */
 import type { Condition, ListSlot, Rule } from './program.js';
 import type { Scope } from './scope.js';
-import { coveringNetworkKeys, networkKey, prefixLengthsOf, type NetworkKey } from './sets/tables.js';
+import type { NetworkKey } from './sets/packed-networks.js';
+import { coveringNetworkKeys, networkKey, prefixLengthsOf } from './sets/tables.js';
 import type { FactValue } from './types.js';
 import { splitAddress } from './values/addresses.js';
 import { parseIp } from './values/networks.js';

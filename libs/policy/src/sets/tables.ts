@@ -10,6 +10,7 @@ import { parseIp, parseNetwork, printNetwork, type IpAddress, type Network } fro
 import { baseOf, KeySetBuilder, partsOf, SpellingsBuilder, type BaseParts, type Spellings } from './bases.js';
 import { Layers } from './layers.js';
 import type { PlainListType } from './entries.js';
+import { PackedNetworks, type NetworkKey, type NetworkParts } from './packed-networks.js';
 
 /** A set of entries of one type. */
 export interface EntryTable {
@@ -31,7 +32,7 @@ export type TableParts =
   | { readonly type: 'address'; readonly base: BaseParts<Spellings>; readonly size: number }
   | {
       readonly type: 'network';
-      readonly base: ReadonlyMap<NetworkKey, true>;
+      readonly base: { readonly few: ReadonlyMap<NetworkKey, true> } | { readonly many: NetworkParts };
       readonly lengths4: readonly number[];
       readonly lengths6: readonly number[];
     };
@@ -204,7 +205,12 @@ class NetworkTable implements EntryTable {
       const key = networkKey(entry);
       if (key !== undefined) changes.set(key, true);
     }
-    return networkTable(this.layers.with(changes), changes.keys(), this.lengths4, this.lengths6);
+    const more = prefixLengthsOf(changes.keys());
+    return new NetworkTable(
+      this.layers.with(changes),
+      longestFirst([...this.lengths4, ...more.v4]),
+      longestFirst([...this.lengths6, ...more.v6]),
+    );
   }
 
   *entries(): Generator<string> {
@@ -212,25 +218,16 @@ class NetworkTable implements EntryTable {
   }
 
   parts(): TableParts {
-    const base = this.layers.unchanged();
-    if (!(base instanceof Map)) throw new Error('networks stand on a map');
+    const unchanged = this.layers.unchanged();
+    const base =
+      unchanged instanceof PackedNetworks ? { many: unchanged.parts() } : { few: new Map(unchanged.entries()) };
     return { type: 'network', base, lengths4: this.lengths4, lengths6: this.lengths6 };
   }
 }
 
-function networkTable(
-  layers: Layers<number | bigint, true>,
-  added: Iterable<number | bigint>,
-  lengths4: readonly number[] = [],
-  lengths6: readonly number[] = [],
-): NetworkTable {
-  const more = prefixLengthsOf(added);
-  const longestFirst = (lengths: readonly number[]): readonly number[] => [...new Set(lengths)].sort((a, b) => b - a);
-  return new NetworkTable(layers, longestFirst([...lengths4, ...more.v4]), longestFirst([...lengths6, ...more.v6]));
+function longestFirst(lengths: Iterable<number>): readonly number[] {
+  return [...new Set(lengths)].sort((a, b) => b - a);
 }
-
-/** First address and prefix length of a network in one number: exact for IPv4 in a double, for IPv6 a big integer. */
-export type NetworkKey = number | bigint;
 
 /** Prefix lengths that occur among keys. */
 export function prefixLengthsOf(keys: Iterable<NetworkKey>): {
@@ -315,16 +312,30 @@ export function tableBuilder(type: PlainListType): TableBuilder {
   }
 }
 
+/** A map is faster below this, and needs five times the memory above. */
+const FEW_NETWORKS = 4_096;
+
 class NetworkTableBuilder implements TableBuilder {
-  private readonly base = new Map<NetworkKey, true>();
+  private few: Map<NetworkKey, true> | undefined = new Map();
+  private readonly many = PackedNetworks.empty();
+  private readonly lengths4 = new Set<number>();
+  private readonly lengths6 = new Set<number>();
 
   add(entry: string): void {
     const key = networkKey(entry);
-    if (key !== undefined) this.base.set(key, true);
+    if (key === undefined) return;
+    if (typeof key === 'number') this.lengths4.add(key % 64);
+    else this.lengths6.add(Number(key & 255n));
+    if (this.few === undefined) this.many.add(key);
+    else this.few.set(key, true);
+    if (this.few === undefined || this.few.size <= FEW_NETWORKS) return;
+    for (const each of this.few.keys()) this.many.add(each);
+    this.few = undefined;
   }
 
   build(): EntryTable {
-    return networkTable(Layers.of(this.base), this.base.keys());
+    const base = Layers.of<NetworkKey, true>(this.few ?? this.many);
+    return new NetworkTable(base, longestFirst(this.lengths4), longestFirst(this.lengths6));
   }
 }
 
@@ -336,7 +347,11 @@ export function isEntryTable(value: object): value is EntryTable {
 export function tableFrom(parts: TableParts): EntryTable {
   switch (parts.type) {
     case 'network':
-      return new NetworkTable(Layers.of(parts.base), parts.lengths4, parts.lengths6);
+      return new NetworkTable(
+        Layers.of('few' in parts.base ? parts.base.few : PackedNetworks.of(parts.base.many)),
+        parts.lengths4,
+        parts.lengths6,
+      );
     case 'address':
       return new AddressTable(Layers.of(baseOf(parts.base, (key) => key)), parts.size);
     case 'domain':
