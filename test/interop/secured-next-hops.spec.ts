@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import type { RouteTls, SmtpRoute } from '#delivery';
 import { CertificateAuthority } from '../support/certificates.js';
 import type { Credentials } from '../support/certificates.js';
+import { startExim } from '../support/exim.js';
+import type { RunningExim } from '../support/exim.js';
 import { startDovecot } from '../support/dovecot.js';
 import type { RunningDovecot } from '../support/dovecot.js';
 import { availableAsRoot, describeIf } from '../support/foreign-programs.js';
@@ -115,6 +117,70 @@ describeIf(availableAsRoot('postfix'), 'TLS to Postfix', () => {
   }, 60_000);
 });
 
+describeIf(availableAsRoot('exim4'), 'TLS and AUTH to Exim', () => {
+  let exim: RunningExim;
+  beforeAll(async () => {
+    const at = { folder: workspace.makeFolder('exim'), mailboxDomain: 'kept.test' };
+    exim = workspace.use(await startExim({ ...at, tls: server, user: ['ann', 'secret'] }));
+    relay.secrets.set('exim', 'ann:secret');
+  }, 60_000);
+
+  const auth = { secret: 'exim', withoutVerifiedTls: false };
+
+  /** The line of its log about the message that its reply named. */
+  function logged(row: StoryRow | undefined, arrow: string): string {
+    const id = /^250 OK id=(\S+)$/.exec(row?.data.reply ?? '')?.[1] ?? 'none';
+    return (
+      exim
+        .log()
+        .split('\n')
+        .find((line) => line.includes(`${id} ${arrow} `)) ?? `no ${id} in ${exim.log()}`
+    );
+  }
+
+  test('each message is in its log as it is in our audit: name, TLS, who signed in, octets', async () => {
+    routeTo(exim.port, { tls: VERIFIED, auth });
+    const bytes = Buffer.from('Subject: to Exim\r\nMessage-ID: <one@x.test>\r\n\r\n.dot\r\n..\r\n');
+    const [row] = await attempts({ recipients: ['ann@kept.test', 'bob@kept.test'], bytes }, 2);
+    expect(row).toMatchObject({
+      kind: 'delivery.succeeded',
+      data: { code: 250, tls: { version: 'TLSv1.3', verified: true } },
+    });
+    const line = logged(row, '<=');
+    expect(line).toContain('<= ann@example.com H=(gw.test) [127.0.0.1] P=esmtpsa X=TLS1.3:');
+    expect(line).toContain(' A=plain:ann ');
+    expect(line).toContain('id=one@x.test from <ann@example.com> for ann@kept.test bob@kept.test');
+    const kept = await messageIn(exim.mailbox, (content) => content.includes('Subject: to Exim'));
+    expect(kept.toString('latin1').replaceAll('\r\n', '\n')).toMatch(/\n\n\.dot\n\.\.\n$/);
+  }, 60_000);
+
+  test('what is large or 8-bit goes by BDAT, which its log tells, and arrives as it was', async () => {
+    routeTo(exim.port, { tls: VERIFIED, auth });
+    const body = '.dot and \u00fcml\u00e4uts\r\n'.repeat(10_000);
+    const bytes = Buffer.from(`Subject: in chunks\r\n\r\n${body}`);
+    const [row] = await attempts({ recipients: ['ann@kept.test'], bytes, body8bit: true });
+    expect(row?.kind).toBe('delivery.succeeded');
+    expect(logged(row, '<=')).toMatch(/ P=esmtpsa .* K .*S=\d+ /);
+    const kept = await messageIn(exim.mailbox, (content) => content.includes('Subject: in chunks'));
+    expect(kept.toString('utf8').replaceAll('\r\n', '\n').endsWith(body.replaceAll('\r\n', '\n'))).toBe(true);
+  }, 60_000);
+
+  test('refusals: a wrong password defers, a recipient it does not want fails; both logs say so', async () => {
+    relay.secrets.set('wrong', 'ann:guess');
+    routeTo(exim.port, { tls: VERIFIED, auth: { ...auth, secret: 'wrong' } });
+    const [deferred] = await attempts({ recipients: ['ann@kept.test'] });
+    expect(deferred).toMatchObject({ kind: 'delivery.deferred', data: { stage: 'auth', code: 535 } });
+    expect(exim.log()).toMatch(/plain authenticator failed for .*535 Incorrect authentication data/);
+    routeTo(exim.port, { tls: VERIFIED, auth });
+    const [failed] = await attempts({ recipients: ['x@elsewhere.test'] });
+    expect(failed).toMatchObject({
+      kind: 'delivery.failed',
+      data: { stage: 'rcpt', code: 550, reply: '550 relay not permitted' },
+    });
+    expect(exim.log()).toContain('rejected RCPT <x@elsewhere.test>: relay not permitted');
+  }, 60_000);
+});
+
 describeIf(availableAsRoot('dovecot', 'postfix'), 'AUTH to Postfix with Dovecot, LMTP to Dovecot', () => {
   let dovecot: RunningDovecot;
   let postfix: RunningPostfix;
@@ -152,6 +218,20 @@ describeIf(availableAsRoot('dovecot', 'postfix'), 'AUTH to Postfix with Dovecot,
     routeTo(postfix.port, { tls: VERIFIED, auth: { secret: 'wrong', withoutVerifiedTls: false } });
     const [row] = await attempts({ recipients: ['x@kept.test'] });
     expect(row).toMatchObject({ kind: 'delivery.deferred', data: { stage: 'auth', code: 535 } });
+  }, 60_000);
+
+  test('LMTP by a socket, as both logs have it', async () => {
+    relay.routes['out'] = hosts([{ host: dovecot.lmtpSocket, port: 0, priority: 10, weight: 1 }], FAST, {
+      protocol: 'lmtp',
+    });
+    const bytes = Buffer.from('Subject: by socket\r\nMessage-ID: <socket@x.test>\r\n\r\nhello\r\n');
+    const [row, ...others] = await attempts({ recipients: ['ann@x.test'], bytes });
+    expect([row?.kind, row?.data['host'], others]).toEqual(['delivery.succeeded', dovecot.lmtpSocket, []]);
+    expect(Object.keys(row?.data ?? {})).not.toContain('address');
+    await messageIn(dovecot.mailbox('ann'), (content) => content.includes('Subject: by socket'));
+    // Its log and our record name the same message: the reply holds Dovecot's id of the session.
+    const [, session = 'none'] = /^250 2\.0\.0 <[^>]*> (\S+) Saved/.exec(row?.data.reply ?? '') ?? [];
+    expect(dovecot.log()).toContain(`<${session}>: Info: msgid=<socket@x.test>: saved mail to INBOX`);
   }, 60_000);
 
   test('LMTP: each recipient has its own end, and the mailbox its message', async () => {

@@ -20,6 +20,7 @@ export interface DovecotOptions {
 
 export interface RunningDovecot {
   readonly lmtpPort: number;
+  readonly lmtpSocket: string;
   /** Socket of its SASL, as `smtpd_sasl_path` wants it. */
   readonly authSocket: string;
   mailbox(user: string): string;
@@ -53,6 +54,7 @@ export async function startDovecot(options: DovecotOptions): Promise<RunningDove
   );
   return {
     lmtpPort: port,
+    lmtpSocket: join(folder, 'lmtp.sock'),
     authSocket: join(folder, 'auth.sock'),
     mailbox: (user) => join(folder, 'mail', user),
     log,
@@ -107,6 +109,9 @@ userdb {
   args = ${folder}/users
 }
 service lmtp {
+  unix_listener ${folder}/lmtp.sock {
+    mode = 0666
+  }
   inet_listener lmtp {
     address = 127.0.0.1
     port = ${String(port)}

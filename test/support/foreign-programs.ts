@@ -18,6 +18,7 @@ const PACKAGE_OF = {
   'perl-tls': 'libnet-ssleay-perl',
   'sasl-scram': 'libsasl2-modules',
   dovecot: 'dovecot-lmtpd',
+  exim4: 'exim4-daemon-light (unpacked where Postfix is installed, as .ci/run does it)',
 } as const;
 
 export type ForeignProgram = keyof typeof PACKAGE_OF;
@@ -34,6 +35,8 @@ export function available(...programs: readonly ForeignProgram[]): Availability 
 function isInstalled(program: ForeignProgram): boolean {
   if (program === 'perl-tls') return spawnSync('perl', ['-MNet::SSLeay', '-e', '1']).status === 0;
   if (program === 'sasl-scram') return spawnSync('sh', ['-c', 'ls /usr/lib/*/sasl2/libscram.so*']).status === 0;
+  // It looks for its account before anything else.
+  if (program === 'exim4' && spawnSync('id', ['Debian-exim']).status !== 0) return false;
   return programPath(program) !== undefined;
 }
 

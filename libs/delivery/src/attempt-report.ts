@@ -6,6 +6,7 @@ import type { AttemptRecord, AuditEvent } from '#audit';
 import type { AttemptAnswer, AttemptOutcome } from './attempt-outcome.js';
 import type { Job } from './job.js';
 import type { NoticedRecipient } from './notice.js';
+import { isSocket } from './next-hop.js';
 import { NoticeMaker } from './notice-maker.js';
 import { noticeFor } from './notice-wishes.js';
 import type { Handover, NoticeAction } from './notice-wishes.js';
@@ -133,9 +134,11 @@ export class AttemptReporter {
       startedAtMs: place.startedAtMs,
       tookMs: Math.max(0, when.nowMs - place.startedAtMs),
     };
-    const { signed, unsigned } = job.message;
+    const { signed, unsigned, sealed, unsealed } = job.message;
     if (signed !== undefined) record.signed = signed;
     if (unsigned !== undefined) record.unsigned = unsigned;
+    if (sealed !== undefined) record.sealed = sealed;
+    if (unsealed !== undefined) record.unsealed = unsealed;
     if (place.address !== undefined) record.address = place.address;
     if (place.port !== undefined) record.port = place.port;
     if (place.tls !== undefined) record.tls = place.tls;
@@ -197,7 +200,8 @@ function toNoticed(result: AttemptResult, place: AttemptPlace, action: NoticeAct
     status: outcome.status,
     text: outcome.text,
     fromRemote: outcome.code !== undefined && stage !== 'file',
-    ...(place.host === '' || stage === 'file' ? {} : { host: place.host }),
+    // Paths of ours are nobody else's business.
+    ...(place.host === '' || stage === 'file' || isSocket(place.host) ? {} : { host: place.host }),
     expired: action === 'failed' && outcome.effect === 'temporary',
   };
 }

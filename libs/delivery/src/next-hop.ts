@@ -126,7 +126,7 @@ async function resolveCandidates(
     if (answer?.kind !== 'found') return;
     const addresses = answer.values.slice(0, MAX_ADDRESSES_PER_HOST);
     // INVARIANT (no loop): an exchanger that resolves to ourselves cuts itself and everything less preferred off.
-    if (addresses.some((address) => ports.isSelf(candidate.host, address, candidate.port))) {
+    if (addresses.some((address) => !isSocket(address) && ports.isSelf(candidate.host, address, candidate.port))) {
       ownPriority = Math.min(ownPriority, candidate.priority);
     }
     for (const address of addresses) targets.push(toTarget(candidate, address, addresses.length, route));
@@ -150,7 +150,9 @@ function withoutAddress(route: SmtpRoute, names: string, answers: readonly DnsAn
 function toTarget(candidate: Candidate, address: string, addresses: number, route: SmtpRoute): RankedTarget {
   const { host, port, priority, weight } = candidate;
   const isV6 = address.includes(':');
-  const localAddress = route.localAddresses?.find((local) => local.includes(':') === isV6);
+  const localAddress = isSocket(address)
+    ? undefined
+    : route.localAddresses?.find((local) => local.includes(':') === isV6);
   return {
     host,
     address,
@@ -169,8 +171,14 @@ function sessionKey({ protocol, localAddresses, tls, auth }: SmtpRoute): string 
 }
 
 async function addressesOf(host: string, resolver: Resolver): Promise<DnsAnswer<string>> {
-  const literal = literalAddress(host) ?? (IPV4.test(host) || host.includes(':') ? host : undefined);
+  const isLiteral = isSocket(host) || IPV4.test(host) || host.includes(':');
+  const literal = literalAddress(host) ?? (isLiteral ? host : undefined);
   return literal === undefined ? resolver.addresses(host) : { kind: 'found', values: [literal] };
+}
+
+/** A socket on this machine instead of a host. */
+export function isSocket(host: string): boolean {
+  return host.startsWith('/');
 }
 
 function literalAddress(host: string): string | undefined {

@@ -20,7 +20,7 @@ export type ContentSource =
     };
 
 /** A change to the header of outgoing mail. Edits come first, whatever their place; signatures cover what they made. */
-export type HeaderChange = FieldEdit | SignatureChange;
+export type HeaderChange = FieldEdit | ResultsChange | SignatureChange | SealChange;
 
 /** `set` removes what is there and adds one. */
 export interface FieldEdit {
@@ -36,6 +36,26 @@ export interface SignatureChange {
   readonly selector: string;
   /** Name of the secret that is the key. */
   readonly secret: string;
+}
+
+/** Authentication-Results: those that came under our name go, and ours stands on top. RFC 8601 s5. */
+export interface ResultsChange {
+  readonly op: 'results';
+  readonly authservId: string;
+  /** Body of the field, in one line; absent: there is nothing to tell. */
+  readonly value?: string;
+}
+
+/** A set of ARC fields is added, on top of everything else. RFC 8617. */
+export interface SealChange {
+  readonly op: 'seal';
+  readonly domain: string;
+  readonly selector: string;
+  readonly secret: string;
+  /** What the chain was found to be when the message came; `unknown` can not be sealed. */
+  readonly chain: 'none' | 'pass' | 'fail' | 'unknown';
+  /** Authentication-Results that are sealed, in one line. */
+  readonly results: string;
 }
 
 /** Mail that is not attempted until a person, or its expiry, decides. */
@@ -132,6 +152,9 @@ export interface QueuedMessage extends SenderWishes {
   readonly signed?: readonly string[];
   /** Why it leaves without a signature that it was to have. */
   readonly unsigned?: string;
+  /** Its ARC seal, in the same way; why it leaves without one. */
+  readonly sealed?: string;
+  readonly unsealed?: string;
 }
 
 /** What happened to one recipient in one attempt. `event` is committed with the change of the queue row. */
@@ -207,6 +230,7 @@ export interface Resolver {
 /** One address of one host: what a connection is made to. */
 export interface Target {
   readonly host: string;
+  /** Or the path of a socket. */
   readonly address: string;
   readonly port: number;
   readonly localAddress?: string;

@@ -15,8 +15,9 @@ export interface RetryProfile {
 }
 
 export interface RouteHost {
-  /** Name, IPv4 or IPv6 address (brackets allowed). */
+  /** Name, IPv4 or IPv6 address (brackets allowed), or the absolute path of a socket on this machine. */
   readonly host: string;
+  /** Without meaning for a socket. */
   readonly port: number;
   /** Lowest first. */
   readonly priority: number;

@@ -17,6 +17,7 @@ import { HostChoice } from './host-choice.js';
 import type { Job } from './job.js';
 import type { Lane } from './lane.js';
 import { LaneSet } from './lane-set.js';
+import { isSocket } from './next-hop.js';
 import type { RankedTarget } from './next-hop.js';
 import { outboundMessage } from './outbound-message.js';
 import { isStale, pairAnswers, sameForAll, strainOf, surplusOf } from './recipient-answers.js';
@@ -388,5 +389,5 @@ export class SmtpDestination implements Destination {
 }
 
 function placeOf({ host, address, port }: RankedTarget): Place {
-  return { host, address, port };
+  return isSocket(address) ? { host } : { host, address, port };
 }

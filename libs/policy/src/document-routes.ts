@@ -2,14 +2,16 @@
 import { z } from 'zod';
 import { duration, flag, name, oneOrMore, secret, text, whole } from './schema-parts.js';
 
+const HOST_EXPECTED = '`{ host: NAME }` with, if need be, `port`, `priority` and `weight`; or `{ socket: PATH }`';
 const host = z.strictObject(
   {
-    host: text('a host name or an IP address', 255),
+    host: text('a host name or an IP address', 255).optional(),
+    socket: text('the path of a socket on this machine', 100).optional(),
     port: whole(1, 65_535, 'a port number from 1 to 65535').optional(),
     priority: whole(0, 65_535, 'a number from 0 to 65535, lowest first').optional(),
     weight: whole(1, 65_535, 'a number from 1 to 65535').optional(),
   },
-  { error: '`{ host: NAME }` with, if need be, `port`, `priority` and `weight`' },
+  { error: HOST_EXPECTED },
 );
 
 const FORMAT_EXPECTED = '`maildir`, `mbox` or `eml`';

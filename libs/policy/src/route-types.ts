@@ -11,8 +11,9 @@ export interface RetryProfile {
 }
 
 export interface RouteHost {
-  /** Lower-case A-label name, or an IP address without brackets. */
+  /** Lower-case A-label name, an IP address without brackets, or the absolute path of a socket. */
   readonly host: string;
+  /** 0 for a socket. */
   readonly port: number;
   /** Lowest first. */
   readonly priority: number;

@@ -1,6 +1,8 @@
 /** Socket errors in words that may be shown in the audit and in a bounce: no addresses, no stack. */
 
 const MESSAGES: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such socket',
+  EACCES: 'the socket may not be used by this process',
   ECONNREFUSED: 'connection refused',
   ECONNRESET: 'connection reset by the server',
   EPIPE: 'connection closed by the server',

@@ -49,7 +49,7 @@ export const SMTP_TIMEOUTS: SmtpTimeouts = {
 export interface SmtpConnectOptions {
   /** Name of the next hop, for people. */
   readonly host: string;
-  /** Textual IP address that is connected to, or a name for the system to resolve. */
+  /** Textual IP address that is connected to, a name for the system to resolve, or the absolute path of a socket. */
   readonly address: string;
   readonly port: number;
   /** Source address on a machine with several. */
@@ -127,11 +127,10 @@ export function connectSmtp(options: SmtpConnectOptions): Promise<SmtpConnection
       ready: () => resolve(connection),
       failed: (fault, reply) => reject(new SmtpConnectFault(fault, reply)),
     });
+    const { address, localAddress, port } = options;
     const target: NetConnectOpts = {
-      host: options.address,
-      port: options.port,
-      noDelay: true,
-      ...(options.localAddress === undefined ? {} : { localAddress: options.localAddress }),
+      ...(address.startsWith('/') ? { path: address } : { host: address, port, noDelay: true }),
+      ...(localAddress === undefined ? {} : { localAddress }),
       ...(options.signal === undefined ? {} : { signal: options.signal }),
       ...(options.tls === undefined ? { onread: connection.reading } : {}),
     };

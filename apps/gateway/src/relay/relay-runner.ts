@@ -133,7 +133,9 @@ function telling(transport: Transport, warn: RelayEnvironment['warn']): Transpor
       const result = await transport.connect(target, route);
       if (result.ok) return result;
       const why = result.reply === undefined ? result.fault.message : replyText(result.reply);
-      warn(`next hop ${target.host} [${target.address}]:${String(target.port)} takes no mail now: ${why}`);
+      const { host, address, port } = target;
+      const place = host === address && host.startsWith('/') ? host : `${host} [${address}]:${String(port)}`;
+      warn(`next hop ${place} takes no mail now: ${why}`);
       return result;
     },
     abort: () => {

@@ -180,7 +180,7 @@ class KeptConnection implements OutboundConnection {
 
   constructor(
     connection: SmtpConnection,
-    { tls, chunkingRefused }: { readonly tls: AttemptTls | undefined; chunkingRefused(why: string): void },
+    { tls, chunkingRefused }: { readonly tls: AttemptTls | undefined; readonly chunkingRefused: (why: string) => void },
   ) {
     this.#connection = connection;
     this.#chunkingRefused = chunkingRefused;

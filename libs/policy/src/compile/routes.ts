@@ -1,9 +1,9 @@
 /** `routes`, `tls` and `retry` → definitions that the relay uses as they are. */
 import type { RouteDocument } from '../document.js';
 import { joinPointer } from '../findings.js';
-import type { RetryProfile, RouteAuth, RouteDefinition, RouteHost, RouteTlsProfile } from '../route-types.js';
+import type { RetryProfile, RouteAuth, RouteDefinition, RouteTlsProfile } from '../route-types.js';
+import { compileHost, requireNoTls } from './route-hosts.js';
 import { compileRouteLimits } from './route-limits.js';
-import { parseDomain } from '../values/domains.js';
 import { parseIp, printIp } from '../values/networks.js';
 import { parseDurationMs } from '../values/units.js';
 import type { CompileContext } from './context.js';
@@ -99,7 +99,10 @@ function compileKind(context: CompileContext, written: Written): RouteDefinition
   if (route.hosts !== undefined) {
     const session = compileSession(context, written);
     const port = session.protocol === 'lmtp' ? undefined : 25;
-    const hosts = route.hosts.map((host, at) => compileHost(context, host, joinPointer(pointer, 'hosts', at), port));
+    const hosts = route.hosts.map((host, at) =>
+      compileHost(context, host, { pointer: joinPointer(pointer, 'hosts', at), usualPort: port }),
+    );
+    requireNoTls(context, { hosts, tls: session.tls }, pointer);
     return { ...base, ...session, kind: 'hosts', hosts };
   }
   if (route.file === undefined && route.blackhole === undefined) {
@@ -193,30 +196,4 @@ function compileSource(
     addresses.push(printed);
   }
   return addresses;
-}
-
-function compileHost(
-  context: CompileContext,
-  host: NonNullable<RouteDocument['hosts']>[number],
-  pointer: string,
-  usualPort: number | undefined,
-): RouteHost {
-  const ip = parseIp(host.host);
-  const domain = ip === undefined ? parseDomain(host.host) : undefined;
-  if (domain?.ok === false) {
-    const message = `\`${host.host}\` is not a host, expected a name such as \`mail.example.com\` or an IP address`;
-    context.findings.blocks('D3', joinPointer(pointer, 'host'), message);
-  }
-  // RFC 2033 s5: LMTP has no port of its own, and never 25.
-  if (usualPort === undefined && (host.port === undefined || host.port === 25)) {
-    const found = host.port === undefined ? 'without a port' : 'on port 25';
-    const message = `\`${host.host}\` speaks LMTP ${found}, expected \`port\` with the one it listens on, such as 24`;
-    context.findings.blocks('D7', pointer, message);
-  }
-  return {
-    host: ip === undefined ? (domain?.ok === true ? domain.domain : host.host) : printIp(ip),
-    port: host.port ?? usualPort ?? 24,
-    priority: host.priority ?? 10,
-    weight: host.weight ?? 1,
-  };
 }
