@@ -279,7 +279,7 @@ describe('on record', () => {
 });
 
 test('nothing is looked up that no rule asks for', async () => {
-  await postern.api.publish(policy({ acl: {} }));
+  await postern.api.publish(policy({ acl: {}, clients: testPolicy()['clients'] }));
   await waitFor('the policy to be in force', async () => {
     return (await recipientReply('203.0.113.77', 'a@unseen.test')).code === 250;
   });
