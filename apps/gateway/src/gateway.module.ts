@@ -60,7 +60,7 @@ export class GatewayModule {
         sweeperProvider(config, log),
         relayProvider(config, log),
         policyProvider(config, log),
-        reviewProvider(log),
+        reviewProvider(config, log),
         wishesProvider(config, log),
         gatewayProvider(config, log),
       ],
@@ -183,7 +183,7 @@ function policyProvider(config: GatewayConfig, log: Logger): FactoryProvider {
 
 type ReviewUses = readonly [Database, PolicyHolder, SpoolDirectory, RelayRunner];
 
-function reviewProvider(log: Logger): FactoryProvider {
+function reviewProvider(config: GatewayConfig, log: Logger): FactoryProvider {
   return {
     provide: ReviewRunner,
     inject: [DATABASE, PolicyHolder, SpoolDirectory, RelayRunner],
@@ -193,6 +193,7 @@ function reviewProvider(log: Logger): FactoryProvider {
         transaction: (id) => database.audit.transaction(id),
         currentPolicy: () => holder.current,
         spool,
+        hostname: config.hostname,
         wake: () => {
           relay.wake();
         },

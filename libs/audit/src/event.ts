@@ -54,6 +54,8 @@ export interface RecordedRecipient {
   }[];
   /** Keys that are to sign its mail, `domain/selector`. */
   readonly signatures?: readonly string[];
+  /** Key that is to seal it (ARC). */
+  readonly seal?: string;
   /** What the sender asked about notices for it (RFC 3461), as given. */
   readonly parameters?: { readonly notify?: readonly string[]; readonly originalRecipient?: string };
   /** Rule that added it (`add-recipient`, or a copy): the client never named it, and nothing was judged for it. */
@@ -198,6 +200,9 @@ export interface AttemptRecord {
   readonly signed?: readonly string[];
   /** Why it left without a signature that it was to have. */
   readonly unsigned?: string;
+  /** Key of the ARC seal it left with, and why it left without one that it was to have. */
+  readonly sealed?: string;
+  readonly unsealed?: string;
   readonly startedAtMs: number;
   readonly tookMs: number;
   /** Next attempt, for deferrals. Milliseconds since the epoch. */

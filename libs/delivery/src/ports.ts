@@ -175,6 +175,8 @@ export type RecipientOutcome =
 export interface Lease {
   readonly recipientId: string;
   readonly messageId: string;
+  /** Given back, it is due after so long: somebody else wants to change it first. */
+  readonly pauseMs?: number;
 }
 
 /** What a worker knows of its destinations when it asks for more. */

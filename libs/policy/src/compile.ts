@@ -19,7 +19,7 @@ import { compileNotices } from './compile/notices.js';
 import { compileAuditDays, compileLimits, compilePostmasterDomain } from './compile/places.js';
 import { compileRetry, compileRoutes, compileTlsProfiles } from './compile/routes.js';
 import { compileAcl, compileRouting } from './compile/rules.js';
-import { compileSigning } from './compile/signing.js';
+import { compileAuthservId, compileSigning, recordedFacts } from './compile/signing.js';
 import type { PolicyDocument } from './document.js';
 import { shapeDocument } from './document-faults.js';
 import { Findings } from './findings.js';
@@ -118,6 +118,8 @@ function compileParts(context: CompileContext): CompiledPolicy {
   const retryProfiles = compileRetry(context);
   const routes = compileRoutes(context, { retry: retryProfiles, tls: compileTlsProfiles(context) });
   const signing = compileSigning(context, 'signing');
+  const sealing = compileSigning(context, 'sealing');
+  const recorded = recordedFacts(context);
   const limits = compileLimits(context);
   const limitProfiles = compileLimitProfiles(context);
   const auditDays = compileAuditDays(context);
@@ -139,6 +141,7 @@ function compileParts(context: CompileContext): CompiledPolicy {
     ...(routingIndex === undefined ? {} : { routingIndex }),
     copies,
     signing,
+    sealing,
     ...(table === undefined ? {} : { limits: table }),
     mixedVerdicts: context.document.settings?.['mixed-verdicts'] ?? 'hold',
     ...(postmasterDomain === undefined ? {} : { postmasterDomain }),
@@ -157,11 +160,12 @@ function compileParts(context: CompileContext): CompiledPolicy {
     notices,
     limitProfiles,
     mixedVerdicts: program.mixedVerdicts,
-    signing: signing.map(({ signature, pointer }) => ({ ...signature, pointer })),
+    signing: [...signing, ...sealing].map(({ signature, pointer }) => ({ ...signature, pointer })),
+    ...compileAuthservId(context),
     reviewQueues: compileReviewQueues(context),
-    ...contentNeeds(program, context.document.settings?.facts ?? []),
+    ...contentNeeds(program, recorded),
     usedFacts: usedFacts(program),
-    neededFacts: neededFacts(program, context.document.settings?.facts ?? []),
+    neededFacts: neededFacts(program, recorded),
     program,
   };
 }

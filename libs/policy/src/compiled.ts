@@ -39,8 +39,10 @@ export interface CompiledPolicy {
   /** `limits`, in their order. */
   readonly limitProfiles: readonly LimitProfile[];
   readonly mixedVerdicts: MixedVerdicts;
-  /** Keys that mail may be signed with, in the order of the document. */
+  /** Keys that mail may be signed or sealed with, in the order of the document. */
   readonly signing: readonly (SigningKeyUse & { readonly pointer: string })[];
+  /** Name that Authentication-Results are written under; absent: the gateway's own. */
+  readonly authservId?: string;
   /** `mixed` is always there. */
   readonly reviewQueues: ReadonlyMap<string, ReviewQueue>;
   /** Facts of the content that message rules or `settings.facts` ask for; absent when there is nothing to be judged. */

@@ -45,7 +45,10 @@ function show(value: unknown): string {
 
 /** What stands where only the name of a secret may stand is likely to be the secret: it is never told again. */
 function isSecret(path: Path): boolean {
-  return (path[0] === 'routes' && path[2] === 'auth') || (path[0] === 'signing' && path[2] === 'key');
+  return (
+    (path[0] === 'routes' && path[2] === 'auth') ||
+    ((path[0] === 'signing' || path[0] === 'sealing') && path[2] === 'key')
+  );
 }
 
 /** The branch of a union that the author probably meant: the only one whose outermost type fits. */

@@ -13,8 +13,6 @@ import {
   type FamilyKeys,
   type GivenValue,
 } from './conditions-schema.js';
-import { HEADER_FACT, HEADER_KEY_PATTERN } from './content-facts.js';
-import { LIMIT_FACT, LIMIT_KEY_PATTERN } from './limit-facts.js';
 import { ACL_PHASES, FACTS, type AclPhase } from './vocabulary.js';
 import { limitSchema } from './document-limits.js';
 import { listenerSchema } from './document-listeners.js';
@@ -122,6 +120,7 @@ const settings = z.strictObject(
     'max-connections-per-address': whole(1, 100_000, 'a number from 1 to 100000').optional(),
     facts: z.array(recordedFact, { error: RECORDED_EXPECTED }).min(1, { error: RECORDED_EXPECTED }).optional(),
     'postmaster-domain': text('a domain of `domains`').optional(),
+    'authserv-id': text('a name such as `mx.example.com`', 255).optional(),
     'tls-floor': tlsRequirement.optional(),
     'on-error': z.literal('defer', { error: '`defer`, the only thing that is done on an error' }).optional(),
     audit: auditSettings.optional(),
@@ -154,10 +153,11 @@ const expectSchema = z.strictObject(
       .optional(),
     'added-recipient': oneOrMore(text('an address'), 'an address or a list of them').optional(),
     signed: oneOrMore(signatureName, SIGNED_EXPECTED).optional(),
+    sealed: signatureName.optional(),
   },
   {
     error:
-      'what to expect: `verdict` and, if need be, `by`, `route`, `client`, `recipient`, `code`, `tag`, `queue`, `header`, `added-recipient`, `signed`',
+      'what to expect: `verdict` and, if need be, `by`, `route`, `client`, `recipient`, `code`, `tag`, `queue`, `header`, `added-recipient`, `signed`, `sealed`',
   },
 );
 
@@ -208,6 +208,7 @@ const documentShape = {
   rewriting: many(rewriting, 'a list of rewriting entries').optional(),
   copies: many(copySchema, 'a list of copies').optional(),
   signing: many(signingSchema, 'a list of keys').max(100, { error: 'at most 100 keys' }).optional(),
+  sealing: many(signingSchema, 'a list of keys').max(100, { error: 'at most 100 keys' }).optional(),
   routing: many(routingRule, 'a list of routing rules').min(1, { error: 'at least one routing rule' }),
   routes: named(routeSchema, 'routes by name'),
   tls: named(tlsSchema, 'TLS profiles by name').optional(),
@@ -255,26 +256,3 @@ export type ReviewQueueDocument = z.infer<typeof reviewQueue>;
 export type { CopyDocument, RouteDocument, RuleDocument, SigningDocument };
 export type InvariantDocument = z.infer<typeof invariant>;
 export type { Conditions, GivenValue };
-
-/** The JSON Schema of a policy document, generated from the same schema that checks it. */
-export function policyJsonSchema(): Record<string, unknown> {
-  const schema = z.toJSONSchema(policySchemaFor({ headers: [HEADER_FACT.name], limits: [LIMIT_FACT.name] }), {
-    target: 'draft-2020-12',
-    io: 'input',
-    reused: 'ref',
-    override: ({ jsonSchema }) => {
-      openFamily(jsonSchema, HEADER_FACT.name, HEADER_KEY_PATTERN);
-      openFamily(jsonSchema, LIMIT_FACT.name, LIMIT_KEY_PATTERN);
-    },
-  });
-  return { ...schema, title: 'Postern policy', $id: 'https://postern.invalid/policy.schema.json' };
-}
-
-/** A stand-in key such as `header.<name>` → every key of that form. */
-function openFamily(schema: z.core.JSONSchema.BaseSchema, standIn: string, pattern: string): void {
-  const { properties } = schema;
-  const family = properties?.[standIn];
-  if (properties === undefined || family === undefined) return;
-  Reflect.deleteProperty(properties, standIn);
-  schema.patternProperties = { ...schema.patternProperties, [pattern]: family };
-}

@@ -125,9 +125,10 @@ function recipientLine(decided: RecipientDecision): string {
   const added = (decided.added ?? []).map(
     ({ address, route: to, by: rule }) => `, also to ${address} by route ${to} (${rule})`,
   );
+  const seal = decided.seal === undefined ? '' : `, sealed by ${decided.seal.domain} (${decided.seal.selector})`;
   const signed = (decided.signatures ?? []).map(({ domain, selector }) => `, signed as ${domain} (${selector})`);
   const reply = decided.reply === undefined ? '' : `: ${replyText(decided)}`;
-  return `${decided.original}${rewritten}: ${decided.verdict}${queue}${own}, ${by}${route}${added.join('')}${signed.join('')}${reply}`;
+  return `${decided.original}${rewritten}: ${decided.verdict}${queue}${own}, ${by}${route}${added.join('')}${signed.join('')}${seal}${reply}`;
 }
 
 function wholeLine({ mail }: TransactionDecision): string {

@@ -47,8 +47,14 @@ function replaced(scope: Scope, decided: RecipientDecision, accepted: Placed): P
   const moved = scope.redirect !== undefined || scope.tags.length > decided.tags.length;
   const before = decided.added ?? [];
   if (!moved && scope.addRecipients.length === 0 && decided.route !== undefined) {
-    const { route, signatures } = decided;
-    return { ...accepted, route, added: before, ...(signatures === undefined ? {} : { signatures }) };
+    const { route, signatures, seal } = decided;
+    return {
+      ...accepted,
+      route,
+      added: before,
+      ...(signatures === undefined ? {} : { signatures }),
+      ...(seal === undefined ? {} : { seal }),
+    };
   }
   const placed = placeAccepted(scope, accepted);
   if (placed.verdict !== 'accept') return placed;
@@ -102,6 +108,7 @@ function stripped(decision: RecipientDecision): RecipientDecision {
     added: _added,
     headers: _headers,
     signatures: _signatures,
+    seal: _seal,
     reviewQueue: _queue,
     reply: _reply,
     ...rest

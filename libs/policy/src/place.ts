@@ -19,6 +19,7 @@ export interface Placed extends Outcome {
   readonly route?: string;
   readonly added?: readonly AddedRecipient[];
   readonly signatures?: readonly SigningKeyUse[];
+  readonly seal?: SigningKeyUse;
 }
 
 export const NO_SUCH_RECIPIENT: DecisionReply = { code: 550, enhanced: '5.1.1', text: 'No such recipient here' };

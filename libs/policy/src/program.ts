@@ -108,7 +108,7 @@ export interface CopyRule {
   readonly pointer: string;
 }
 
-/** One entry of `signing`. */
+/** One entry of `signing`, or of `sealing`. */
 export interface SigningRule {
   /** `signing/example.com/s1`. */
   readonly id: string;
@@ -190,6 +190,8 @@ export interface CompiledTest {
     readonly added: readonly string[];
     /** `DOMAIN/SELECTOR`, all that sign; empty: nothing does. */
     readonly signed?: readonly string[];
+    /** The same of the one that seals. */
+    readonly sealed?: string;
   };
   readonly pointer: string;
 }
@@ -217,6 +219,7 @@ export interface Program {
   readonly copies: readonly CopyRule[];
   /** In the order of the document. */
   readonly signing: readonly SigningRule[];
+  readonly sealing: readonly SigningRule[];
   /** Absent where there are none: then nobody looks. */
   readonly limits?: LimitTable;
   readonly mixedVerdicts: MixedVerdicts;

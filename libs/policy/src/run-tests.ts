@@ -59,6 +59,7 @@ function mismatches(test: CompiledTest, decided: Decision, recipient: RecipientD
     ['queue', expect.queue, recipient?.reviewQueue],
     ...expect.headers.map(([name, value]) => [`header ${name}`, value, headerValue(recipient, name)] as const),
     ...expect.added.map((address) => ['added recipient', address, addedTo(recipient, address)] as const),
+    ['sealed', expect.sealed, sealOf(recipient)],
     ['signed', namesOf(expect.signed), namesOf(recipient?.signatures?.map(signatureName) ?? [])],
     ...expect.tags.map((tag) => ['tag', tag, decided.tags.includes(tag) ? tag : undefined] as const),
   ];
@@ -75,6 +76,10 @@ function headerValue(recipient: RecipientDecision | undefined, name: string): st
 
 function addedTo(recipient: RecipientDecision | undefined, address: string): string | undefined {
   return recipient?.added?.find((added) => added.address.toLowerCase() === address.toLowerCase())?.address;
+}
+
+function sealOf(recipient: RecipientDecision | undefined): string {
+  return recipient?.seal === undefined ? 'none' : signatureName(recipient.seal);
 }
 
 /** In an order of their own, to be compared. */
@@ -124,6 +129,7 @@ export function testPolicy(policy: CompiledPolicy, findings: Findings): void {
     ...policy.program.routing,
     ...policy.program.copies,
     ...policy.program.signing,
+    ...policy.program.sealing,
   ]) {
     if (!reached.has(rule.id)) findings.informs('V2', rule.pointer, `no test reaches rule \`${rule.id}\``);
   }

@@ -28,7 +28,18 @@ export interface PolicyChange {
   readonly after?: unknown;
 }
 
-const SEQUENCES = ['clients', 'domains', 'rewriting', 'routing', 'copies', 'signing', 'limits', 'tests', 'invariants'];
+const SEQUENCES = [
+  'clients',
+  'domains',
+  'rewriting',
+  'routing',
+  'copies',
+  'signing',
+  'sealing',
+  'limits',
+  'tests',
+  'invariants',
+];
 const MAPPINGS = ['listeners', 'lists', 'routes', 'tls', 'retry', 'notices', 'review-queues'];
 
 export const POLICY_SECTIONS: readonly PolicySection[] = [

@@ -1,5 +1,5 @@
 /**
- * Which keys sign the mail of a recipient. Decided like routing: from envelope and client, never from content; so the
+ * Which keys sign the mail of a recipient (DKIM), and which one seals it (ARC). Decided like routing: from envelope and client, never from content; so the
  * decision can be stored with the mail, and a test of the document can ask for it.
  *
  * INVARIANT (own mail only): mail of a client that the policy does not know is never signed, whatever an entry says.
@@ -14,11 +14,16 @@ import { NO, UNKNOWN, YES, type Tri } from './tri.js';
 import type { SigningKeyUse } from './types.js';
 import { splitAddress } from './values/addresses.js';
 
-/** Every entry that holds signs. One that can not be decided defers: mail does not leave unsigned because a look-up failed. */
+/**
+ * Every entry of `signing` that holds signs, the first of `sealing` that holds seals. One that can not be decided defers:
+ * mail does not leave unsigned because a look-up failed.
+ */
 export function withSignatures(scope: Scope, placed: Placed): Placed {
-  const { signing } = scope.snapshot.policy.program;
-  if (signing.length === 0 || placed.verdict !== 'accept' || scope.client === undefined) return placed;
-  return signedBy(scope, placed, signing);
+  const { sealing, signing } = scope.snapshot.policy.program;
+  if (placed.verdict !== 'accept') return placed;
+  const isSigned = signing.length > 0 && scope.client !== undefined;
+  const signed = isSigned ? signedBy(scope, placed, signing) : placed;
+  return sealing.length === 0 || signed.verdict !== 'accept' ? signed : sealedBy(scope, signed, sealing);
 }
 
 /** For mail of our own making. */
@@ -39,6 +44,21 @@ function signedBy(scope: Scope, placed: Placed, rules: readonly SigningRule[]): 
     signatures.push(rule.signature);
   }
   return signatures.length === 0 ? placed : { ...placed, signatures };
+}
+
+/** Mail of whomever: a seal says what was found out about it, not that it is ours. */
+function sealedBy(scope: Scope, placed: Placed, rules: readonly SigningRule[]): Placed {
+  for (const rule of rules) {
+    const { id, signature } = rule;
+    const holds = ruleHolds(scope, rule);
+    const effect = `sealed by ${signature.domain} with selector ${signature.selector}`;
+    traceSigning(scope, rule, { holds, effect });
+    if (holds === UNKNOWN) return unknownRule(scope, rule);
+    if (holds !== YES) continue;
+    scope.reached?.add(id);
+    return { ...placed, seal: signature };
+  }
+  return placed;
 }
 
 function traceSigning(

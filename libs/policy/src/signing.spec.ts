@@ -163,6 +163,64 @@ describe('findings about keys', () => {
   });
 });
 
+describe('which key seals', () => {
+  const sealing = [
+    { domain: 'example.com', selector: 's1', key: 'secret/dkim-s1', when: { 'recipient.domain': ['example.com'] } },
+    { domain: 'example.com', selector: 'arc', key: 'secret/arc', unless: { client: 'apps' } },
+  ];
+  const sealed = (facts: Facts, recipient: string): string | undefined => {
+    const snapshot = snapshotOf({ ...POLICY, sealing });
+    return judgeRecipient(snapshot, { ...facts, recipient }, judgeMail(snapshot, facts)).seal?.secret;
+  };
+
+  it('is the first that holds, also for strangers, whose mail is never signed', () => {
+    const stranger = { ...APP, ip: '203.0.113.9', listener: 'mx', sender: 'x@y.example' };
+    expect(sealed(stranger, 'b@example.com')).toBe('dkim-s1');
+    expect(sealed(stranger, 'b@example.org')).toBe('arc');
+    expect(sealed(APP, 'b@example.org')).toBeUndefined();
+    expect(sealed(stranger, 'b@y.example')).toBeUndefined();
+  });
+
+  it('makes the checks that it tells of', () => {
+    const { policy } = snapshotOf({ ...POLICY, sealing });
+    expect([...policy.neededFacts.mail]).toEqual(expect.arrayContaining(['spf', 'dkim', 'dmarc', 'arc']));
+    expect(policy.contentFacts?.has('arc')).toBe(true);
+    expect(snapshotOf(POLICY).policy.neededFacts.mail.has('arc')).toBe(false);
+  });
+
+  it('T2 blocks another key under the name of one that signs', () => {
+    const other = [{ domain: 'example.com', selector: 'ed', key: 'secret/other' }];
+    expect(findingsOf(POLICY.signing, { sealing: other })).toContainEqual(
+      expect.stringMatching(/^T2 blocks \/sealing\/0\/selector/),
+    );
+    expect(findingsOf(POLICY.signing, { sealing }).join()).not.toContain('T2');
+  });
+
+  it('can be asked for by a test of the document', () => {
+    const test = (expected: string): readonly string[] =>
+      check({
+        ...POLICY,
+        sealing,
+        tests: [
+          {
+            name: 'sealed',
+            given: { listener: 'mx', ip: '203.0.113.9', sender: 'x@y.example', recipient: 'b@example.org' },
+            expect: { verdict: 'accept', sealed: expected, signed: 'none' },
+          },
+        ],
+      }).findings.flatMap(({ code, message }) => (code === 'V1' || code === 'D4' ? [message] : []));
+    expect(test('example.com/arc')).toEqual([]);
+    expect(test('none')).toEqual([expect.stringContaining('sealed `example.com/arc`, expected `none`') as unknown]);
+    expect(test('example.com/acr')).toEqual([expect.stringContaining('did you mean `example.com/arc`') as unknown]);
+  });
+});
+
+it('the name that results are written under is a domain', () => {
+  const settings = { 'authserv-id': 'MX.Example.com' };
+  expect(snapshotOf({ ...POLICY, settings }).policy.authservId).toBe('mx.example.com');
+  expect(compile({ ...POLICY, settings: { 'authserv-id': 'mx example' } }).ok).toBe(false);
+});
+
 describe('tests of the document', () => {
   const given = { listener: 'inside', ip: '10.1.2.3', sender: 'a@example.com', recipient: 'b@y.example' };
   const run = (signed: unknown, more: object = {}): readonly string[] =>

@@ -82,6 +82,8 @@ export interface RecipientDecision extends Decision {
   readonly headers?: readonly HeaderEdit[];
   /** Keys that sign this recipient's mail, copies of it included. Absent: none. */
   readonly signatures?: readonly SigningKeyUse[];
+  /** Key that seals what was found out about it (ARC), on top of the seals it came with. Absent: none. */
+  readonly seal?: SigningKeyUse;
   /** Who gets the mail besides: `add-recipient` and `copies`. Only when the mail goes on. */
   readonly added?: readonly AddedRecipient[];
   /** What this recipient's own verdict was, where the answer to all of them made it another (`mixed-verdicts`). */

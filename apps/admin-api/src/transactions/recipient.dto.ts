@@ -61,6 +61,18 @@ export class AttemptDto {
   @ApiPropertyOptional({ type: AttemptTlsDto, description: 'Where the route asks for TLS: what came of it.' })
   tls?: AttemptTlsDto;
 
+  @ApiPropertyOptional({ type: [String], example: ['example.com/s1'], description: 'Keys it left signed with (DKIM).' })
+  signed?: readonly string[];
+
+  @ApiPropertyOptional({ type: String, description: 'Why it left without a signature that it was to have.' })
+  unsigned?: string;
+
+  @ApiPropertyOptional({ type: String, description: 'Key of the ARC seal it left with.' })
+  sealed?: string;
+
+  @ApiPropertyOptional({ type: String, description: 'Why it left without a seal that it was to have.' })
+  unsealed?: string;
+
   @ApiProperty({ type: 'integer' })
   tookMs!: number;
 
@@ -124,6 +136,15 @@ export class RecipientDto {
 
   @ApiPropertyOptional({ type: [HeaderChangeDto], description: 'Changes to the header of its mail.' })
   header?: HeaderChangeDto[];
+
+  @ApiPropertyOptional({
+    type: [String],
+    description: 'Keys that were to sign its mail when it was accepted, `domain/selector`.',
+  })
+  signatures?: readonly string[];
+
+  @ApiPropertyOptional({ type: String, description: 'Key that was to seal it (ARC).' })
+  seal?: string;
 
   @ApiProperty({ type: 'object', additionalProperties: true, description: 'Facts that only this recipient had.' })
   facts!: Record<string, unknown>;

@@ -48,9 +48,13 @@ export function storyOf(story: TransactionStory): TransactionDto {
       id: publicId('evt', event.id),
       at: event.at.toISOString(),
       kind: event.kind,
+      ...(BY_PEOPLE.test(event.kind) && { data: { ...event.data } }),
     })),
   };
 }
+
+/** What people did to it: who, why, before and after. */
+const BY_PEOPLE = /^(?:queue|review)\./u;
 
 function sessionOf(story: TransactionStory): SessionDto {
   const { record, session } = story;
@@ -103,6 +107,8 @@ function recipientsOf(story: TransactionStory): RecipientDto[] {
     ...(recipient.instead !== undefined && { insteadOf: recipient.instead.reply ?? recipient.instead.verdict }),
     ...(recipient.addedBy !== undefined && { addedBy: recipient.addedBy }),
     ...(recipient.headers !== undefined && { header: [...recipient.headers] }),
+    ...(recipient.signatures !== undefined && { signatures: recipient.signatures }),
+    ...(recipient.seal !== undefined && { seal: recipient.seal }),
     facts: recipient.facts,
     state: recipient.state,
     ...(recipient.nextAttemptAt !== undefined && { nextAttemptAt: recipient.nextAttemptAt.toISOString() }),

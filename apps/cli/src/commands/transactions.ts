@@ -37,6 +37,8 @@ interface AttemptRow {
   readonly port?: number;
   readonly reply?: string;
   readonly tls?: { readonly version?: string; readonly verified: boolean; readonly why?: string };
+  readonly signed?: readonly string[];
+  readonly unsigned?: string;
 }
 
 interface RecipientStory {
@@ -226,7 +228,12 @@ function recipientLines(recipient: RecipientStory): readonly string[] {
 
 function hop(attempt: AttemptRow): string {
   const where = attempt.address === undefined ? '' : ` [${cell(attempt.address)}]:${attempt.port ?? '?'}`;
-  return `${cell(attempt.host)}${where}${secured(attempt)}`;
+  return `${cell(attempt.host)}${where}${secured(attempt)}${signed(attempt)}`;
+}
+
+function signed({ signed: names = [], unsigned }: AttemptRow): string {
+  if (unsigned !== undefined) return `, ${cell(unsigned)}`;
+  return names.length === 0 ? '' : `, signed as ${cell(names.join(', '))}`;
 }
 
 function secured({ tls }: AttemptRow): string {

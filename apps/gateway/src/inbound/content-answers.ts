@@ -152,7 +152,7 @@ export class ContentAnswers {
     content: ContentBuffer,
     message: NonNullable<TransactionEnd['message']>,
   ): Promise<Reply | undefined> {
-    const recipients = recipientsToStore(transaction, () => content.head());
+    const recipients = recipientsToStore(transaction, () => content.head(), this.use.hostname);
     let source: ContentSource;
     try {
       // Discarded for everybody: the record is committed, the content goes.

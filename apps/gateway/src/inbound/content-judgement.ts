@@ -7,7 +7,7 @@ import { newId } from '#database';
 import type { HeldForReview, RecipientToStore } from '#delivery';
 import { previewOf } from '#mime';
 import { judgeMessage, settleVerdicts, type Facts, type MessageOutcome, type RecipientDecision } from '#policy';
-import { outgoingChanges, signatureNames } from '../relay/outgoing-changes.js';
+import { findingsAbout, outgoingChanges, signatureName } from '../relay/outgoing-changes.js';
 import type { InboundTransaction } from './inbound-session.js';
 import { refusal, replyText } from './replies.js';
 
@@ -39,8 +39,8 @@ function judged(
   recorded: RecordedRecipient,
   decision: RecipientDecision,
 ): RecordedRecipient {
-  const { route: _route, signatures: _signatures, ...before } = recorded;
-  const { reply, instead, headers, reviewQueue, route, signatures } = decision;
+  const { route: _route, signatures: _signatures, seal: _seal, ...before } = recorded;
+  const { reply, instead, headers, reviewQueue, route, signatures, seal } = decision;
   return {
     ...before,
     address: decision.recipient,
@@ -50,7 +50,8 @@ function judged(
     ...(route !== undefined && { route }),
     ...(reviewQueue !== undefined && { reviewQueue }),
     ...(headers !== undefined && { headers }),
-    ...(signatures !== undefined && { signatures: signatureNames(signatures) }),
+    ...(signatures !== undefined && { signatures: signatures.map(signatureName) }),
+    ...(seal !== undefined && { seal: signatureName(seal) }),
     ...(instead !== undefined && { instead: insteadOf(instead) }),
   };
 }
@@ -68,7 +69,12 @@ function insteadOf({
  * Who is to be stored: accepted and held recipients, and those that rules added, which are put on record here. Empty when
  * all mail is discarded.
  */
-export function recipientsToStore(transaction: InboundTransaction, head: () => Uint8Array): RecipientToStore[] {
+export function recipientsToStore(
+  transaction: InboundTransaction,
+  head: () => Uint8Array,
+  hostname: string,
+): RecipientToStore[] {
+  const findings = findingsAbout(transaction.policy.snapshot.policy, hostname, transaction.authentication);
   const stored: RecipientToStore[] = [];
   const added: RecordedRecipient[] = [];
   const held = new HeldMaker(transaction, head);
@@ -76,7 +82,9 @@ export function recipientsToStore(transaction: InboundTransaction, head: () => U
     const decision = transaction.decisions[index];
     if (decision === undefined || (recipient.verdict !== 'accept' && recipient.verdict !== 'hold')) continue;
     const { id, address, headers, parameters } = recipient;
-    const headerChanges = outgoingChanges(headers, decision.signatures);
+    const { signatures, seal } = decision;
+    const leaving = { headers, ...(signatures !== undefined && { signatures }), ...(seal !== undefined && { seal }) };
+    const headerChanges = outgoingChanges(leaving, findings);
     stored.push({
       id,
       address,
@@ -102,7 +110,7 @@ export function recipientsToStore(transaction: InboundTransaction, head: () => U
   return stored;
 }
 
-function addedBy(decision: RecipientDecision, { headers, signatures }: RecordedRecipient): RecordedRecipient[] {
+function addedBy(decision: RecipientDecision, { headers, signatures, seal }: RecordedRecipient): RecordedRecipient[] {
   return (decision.added ?? []).map(({ address, route, by }) => ({
     id: newId(),
     original: address,
@@ -115,6 +123,7 @@ function addedBy(decision: RecipientDecision, { headers, signatures }: RecordedR
     addedBy: by,
     ...(headers !== undefined && { headers }),
     ...(signatures !== undefined && { signatures }),
+    ...(seal !== undefined && { seal }),
   }));
 }
 

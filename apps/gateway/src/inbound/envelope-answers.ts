@@ -19,7 +19,7 @@ import type { MaybePromise, ServerSession } from '#smtp-net';
 import type { LimitGate } from '../limits/limit-gate.js';
 import { mailAuthNeeds, spfFact } from '../mail-auth/mail-auth-facts.js';
 import type { LivePolicy } from '../policy/policy-holder.js';
-import { signatureNames } from '../relay/outgoing-changes.js';
+import { signatureName } from '../relay/outgoing-changes.js';
 import type { AnswerDependencies } from './answer-dependencies.js';
 import { countedOf, stateOf, transactionOf, type InboundTransaction } from './inbound-session.js';
 import { noRoom, notNow, refusal, replyText, tooManyRefused } from './replies.js';
@@ -279,7 +279,8 @@ function recordRecipient(
     by: decision.by,
     reply: replyText(reply),
     ...(decision.route !== undefined && { route: decision.route }),
-    ...(decision.signatures !== undefined && { signatures: signatureNames(decision.signatures) }),
+    ...(decision.signatures !== undefined && { signatures: decision.signatures.map(signatureName) }),
+    ...(decision.seal !== undefined && { seal: signatureName(decision.seal) }),
     ...(decision.tags.length > 0 && { tags: decision.tags }),
     facts,
     ...(Object.keys(parameters).length > 0 && { parameters }),

@@ -11,7 +11,7 @@ export function routeNotice(live: LivePolicy | undefined, recipient: string, tim
   const facts: RecordedFacts = { sender: '', recipient, time };
   const decision = judgeNotice(live.snapshot, facts);
   if (decision.verdict !== 'accept' || decision.route === undefined) return undefined;
-  const headerChanges = outgoingChanges(undefined, decision.signatures);
+  const headerChanges = outgoingChanges(decision);
   return {
     route: decision.route,
     address: decision.recipient,

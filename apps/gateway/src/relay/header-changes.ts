@@ -1,6 +1,7 @@
 /** Changes that rules make to the header: the stored content stays as it came, what goes out has them. */
 import { open } from 'node:fs/promises';
-import type { FieldEdit, HeaderChange, QueuedMessage } from '#delivery';
+import type { FieldEdit, HeaderChange, QueuedMessage, ResultsChange } from '#delivery';
+import { AUTHENTICATION_RESULTS, claimsToBeFrom, foldField, readRawHeader } from '#mail-auth';
 import { rewriteHeader } from '#mime';
 
 /** A header that is larger keeps what comes behind. */
@@ -19,9 +20,26 @@ export async function editedHeader(
   changes: readonly HeaderChange[],
 ): Promise<EditedHeader> {
   const beginning = content.kind === 'inline' ? content.bytes : await beginningOf(content.file);
-  const edits = changes.filter((change): change is FieldEdit => change.op !== 'sign');
-  const { head, fromByte } = rewriteHeader(beginning, edits);
-  return { head, fromByte, emptyLineBytes: emptyLine(beginning, { fromByte, sizeBytes }) };
+  const { head, fromByte } = rewriteHeader(beginning, changes.filter(isEdit));
+  const results = changes.find((change) => change.op === 'results');
+  return {
+    head: results === undefined ? head : withResults(head, results),
+    fromByte,
+    emptyLineBytes: emptyLine(beginning, { fromByte, sizeBytes }),
+  };
+}
+
+function isEdit(change: HeaderChange): change is FieldEdit {
+  return change.op === 'set' || change.op === 'add' || change.op === 'remove';
+}
+
+/** RFC 8601 s4, s5: on top of the trace fields, and nobody else speaks in our name. */
+function withResults(head: Uint8Array, { authservId, value }: ResultsChange): Uint8Array {
+  const { fields } = readRawHeader(head);
+  const kept = fields.filter((field) => !claimsToBeFrom(field, authservId));
+  const own = value === undefined ? '' : foldField(AUTHENTICATION_RESULTS, value.replace(/[^ -~]/g, '?'));
+  if (kept.length === fields.length) return Buffer.concat([Buffer.from(own, 'latin1'), head]);
+  return Buffer.from(own + kept.map(({ raw }) => `${raw}\r\n`).join(''), 'latin1');
 }
 
 /** The message with this header. */

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { authenticate } from 'mailauth';
 import { dkimVerify } from 'mailauth/lib/dkim/verify.js';
 import type { HeaderChange, QueuedMessage } from '#delivery';
 import { keyRecord, readSigningKey } from '#mail-auth';
@@ -75,11 +76,12 @@ async function octetsOf({ content, sizeBytes }: QueuedMessage): Promise<string> 
   return bytes.toString('latin1');
 }
 
+function resolver(name: string): Promise<string[][]> {
+  const read = readSigningKey(SECRETS.get(name.split('.')[0] ?? '') ?? '');
+  return read.ok ? Promise.resolve([[keyRecord(read.key)]]) : Promise.reject(new Error('no key'));
+}
+
 async function verdicts(text: string): Promise<readonly (string | undefined)[]> {
-  const resolver = (name: string): Promise<string[][]> => {
-    const read = readSigningKey(SECRETS.get(name.split('.')[0] ?? '') ?? '');
-    return read.ok ? Promise.resolve([[keyRecord(read.key)]]) : Promise.reject(new Error('no key'));
-  };
   const { results } = await dkimVerify(Buffer.from(text, 'latin1'), { resolver });
   return results.map(({ status }) => status.result);
 }
@@ -167,4 +169,95 @@ it('a header without an end in sight waits', async () => {
   const endless = `From: ann@example.com\r\n${'X-Long: x\r\n'.repeat(110_000)}\r\nHello\r\n`;
   const ready = await outgoing.prepared(message(endless, [sign('rsa')], true));
   expect(ready.unready).toBe('the header is too large to be signed');
+});
+
+describe('Authentication-Results', () => {
+  const forged = [
+    'Authentication-Results: mx.example.com; dkim=pass header.d=bank.example\r\n',
+    'AUTHENTICATION-RESULTS: (well)\r\n "MX.example.com" 1; spf=pass\r\n',
+  ];
+  const foreign = 'Authentication-Results: other.example; spf=pass\r\n';
+  const given = `Received: from a by b\r\n${forged[0]}From: ann@example.com\r\n${foreign}${forged[1]}Subject: x\r\n\r\nHello\r\n`;
+  const kept = `Received: from a by b\r\nFrom: ann@example.com\r\n${foreign}Subject: x\r\n\r\nHello\r\n`;
+  const results = (value?: string): HeaderChange => ({
+    op: 'results',
+    authservId: 'mx.example.com',
+    ...(value !== undefined && { value }),
+  });
+
+  it.each([false, true])('are ours alone (in a file: %s)', async (inFile) => {
+    const value = 'mx.example.com; spf=fail smtp.mailfrom=ann@example.com';
+    const text = await octetsOf(await outgoing.prepared(message(given, [results(value)], inFile)));
+    expect(text).toBe(`Authentication-Results: mx.example.com; spf=fail\r\n\tsmtp.mailfrom=ann@example.com\r\n${kept}`);
+    expect(await octetsOf(await outgoing.prepared(message(given, [results()], inFile)))).toBe(kept);
+  });
+
+  it('do not touch what nobody forged, to the octet', async () => {
+    const odd = 'Received: a\r\nX-Odd:\xff\xfe \r\n\t\r\nno field\r\nFrom: a@b.example\r\n\r\nx\r\n';
+    expect(await octetsOf(await outgoing.prepared(message(odd, [results()])))).toBe(odd);
+    const both = await octetsOf(await outgoing.prepared(message(`${forged[0]}${odd}`, [results()])));
+    expect(both).toBe(odd);
+  });
+});
+
+describe('seals', () => {
+  const seal = (chain: 'none' | 'pass' | 'fail' | 'unknown', secret = 'rsa'): HeaderChange => ({
+    op: 'seal',
+    domain: 'example.com',
+    selector: secret,
+    secret,
+    chain,
+    results: 'mx.example.com; spf=pass smtp.mailfrom=x@y.example',
+  });
+  const given = `${HEADER}\r\nHello\r\n`;
+
+  async function arcOf(text: string): Promise<unknown> {
+    const { arc } = await authenticate(Buffer.from(text, 'latin1'), {
+      resolver,
+      ip: '192.0.2.1',
+      helo: 'x',
+      sender: '',
+    });
+    return arc === false ? undefined : { result: arc.status.result, i: arc.i };
+  }
+
+  it('stand over what was changed and signed, and go on with the chain', async () => {
+    const changes: readonly HeaderChange[] = [
+      { op: 'set', name: 'Subject', value: 'two' },
+      { op: 'results', authservId: 'mx.example.com', value: 'mx.example.com; spf=pass' },
+      sign('ed'),
+    ];
+    const one = await outgoing.prepared(message(given, [...changes, seal('none')]));
+    expect(one).toMatchObject({ signed: ['example.com/ed'], sealed: 'example.com/rsa' });
+    const text = await octetsOf(one);
+    expect(text).toMatch(
+      /^ARC-Seal: [^]*ARC-Message-Signature: [^]*ARC-Authentication-Results: i=1; mx\.example\.com; spf=pass\r\n\tsmtp\.mailfrom=x@y\.example\r\nDKIM-Signature: [^]*Authentication-Results: mx/,
+    );
+    expect(await arcOf(text)).toEqual({ result: 'pass', i: 1 });
+    expect(await verdicts(text)).toEqual(['pass']);
+    const two = await octetsOf(await outgoing.prepared(message(text, [seal('pass')], true)));
+    expect(await arcOf(two)).toEqual({ result: 'pass', i: 2 });
+  });
+
+  it('are not made of a chain that nobody could check, and that is told', async () => {
+    const ready = await outgoing.prepared(message(given, [seal('unknown')]));
+    expect(ready.unsealed).toBe('not sealed as example.com/rsa: the chain that it came with could not be checked');
+    expect(await octetsOf(ready)).toBe(given);
+  });
+
+  it('wait for their key', async () => {
+    const ready = await outgoing.prepared(message(given, [seal('none', 'absent')]));
+    expect(ready.unready).toContain('not sealed as example.com/absent: secret `absent`');
+  });
+
+  it('say of a failed chain that it failed, and end it', async () => {
+    const broken = (await octetsOf(await outgoing.prepared(message(given, [seal('none')])))).replace(
+      'spf=pass',
+      'spf=fail',
+    );
+    const marked = await octetsOf(await outgoing.prepared(message(broken, [seal('fail')])));
+    expect(marked).toContain('cv=fail');
+    const again = await outgoing.prepared(message(marked, [seal('fail')]));
+    expect(again.unsealed).toContain('the chain was sealed as failed before');
+  });
 });

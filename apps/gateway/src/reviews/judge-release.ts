@@ -3,6 +3,7 @@
  * content as the policy in force asks for them, without the rule that held it.
  */
 import type { Database, DueReview } from '#database';
+import type { MailAuthResults } from '#mail-auth';
 import { StructureScanner } from '#mime';
 import { judgeMessage, type Facts, type RecipientDecision, type Snapshot } from '#policy';
 import { contentFacts } from '../inbound/content-facts.js';
@@ -15,7 +16,13 @@ export interface ReleaseUses {
   readonly spool: Spool;
 }
 
-export async function judgeRelease(use: ReleaseUses, mail: DueReview, snapshot: Snapshot): Promise<RecipientDecision> {
+export interface JudgedRelease {
+  readonly decision: RecipientDecision;
+  /** What was found out about who sent it, when it came. */
+  readonly authentication: MailAuthResults | undefined;
+}
+
+export async function judgeRelease(use: ReleaseUses, mail: DueReview, snapshot: Snapshot): Promise<JudgedRelease> {
   const story = await use.transaction(mail.messageId);
   const recorded = story?.record.recipients.find(({ id }) => id === mail.id);
   if (story === undefined || recorded === undefined) throw new Error('the record of the transaction is gone');
@@ -37,7 +44,11 @@ export async function judgeRelease(use: ReleaseUses, mail: DueReview, snapshot: 
     original: recorded.original,
     recipient: recorded.address,
   };
-  return judgeMessage(snapshot, { facts, decided, overridden: mail.rule });
+  return {
+    decision: judgeMessage(snapshot, { facts, decided, overridden: mail.rule }),
+    // Written by `evidenceOf`.
+    authentication: record.authentication as MailAuthResults | undefined,
+  };
 }
 
 async function factsOfContent(

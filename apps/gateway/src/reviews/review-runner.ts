@@ -6,7 +6,7 @@ import type { AuditEvent } from '#audit';
 import { aboutMail, newId, type Database, type DueReview, type ReviewSettlement } from '#database';
 import type { CompiledPolicy, RecipientDecision } from '#policy';
 import type { LivePolicy } from '../policy/policy-holder.js';
-import { outgoingChanges } from '../relay/outgoing-changes.js';
+import { findingsAbout, outgoingChanges } from '../relay/outgoing-changes.js';
 import type { Spool } from '../relay/spooled-queue.js';
 import type { Logger } from '../log.js';
 import { judgeRelease } from './judge-release.js';
@@ -21,6 +21,8 @@ export interface ReviewRunnerUses {
   readonly transaction: Database['audit']['transaction'];
   readonly currentPolicy: () => LivePolicy | undefined;
   readonly spool: Spool;
+  /** Our own name. */
+  readonly hostname: string;
   /** There is something to deliver. */
   readonly wake: () => void;
   readonly log: Logger;
@@ -125,14 +127,15 @@ export class ReviewRunner {
 
   /** False: the policy objects, and nothing was changed because nobody is there to decide again. */
   async #release(mail: DueReview, live: LivePolicy, word: Word): Promise<boolean> {
-    const decision = await judgeRelease(this.use, mail, live.snapshot);
+    const { decision, authentication } = await judgeRelease(this.use, mail, live.snapshot);
     if (decision.verdict !== 'accept' || decision.route === undefined) {
       if (word.actor === 'expiry') return false;
       await this.#keep(mail, live, { word, decision });
       return true;
     }
-    const { recipient: address, route, headers, signatures } = decision;
-    const headerChanges = outgoingChanges(headers, signatures);
+    const { recipient: address, route } = decision;
+    const findings = findingsAbout(live.snapshot.policy, this.use.hostname, authentication);
+    const headerChanges = outgoingChanges(decision, findings);
     const added = (decision.added ?? []).map((one) => ({ id: newId(), ...one }));
     const settlement: ReviewSettlement = {
       kind: 'queue',

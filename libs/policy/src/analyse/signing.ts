@@ -4,17 +4,29 @@ import { joinPointer, type Findings } from '../findings.js';
 import type { Client, Condition, Grant, ListSlot, Members, SigningRule } from '../program.js';
 
 export function analyseSigning(policy: CompiledPolicy, findings: Findings): void {
-  const { signing, clients, lists } = policy.program;
-  for (const [index, rule] of signing.entries()) {
-    const { domain, selector } = rule.signature;
-    if (signing.slice(0, index).some((earlier) => earlier.id === rule.id)) {
-      const message = `a second key for \`${domain}\` with the selector \`${selector}\`, expected a selector of its own: one name in the DNS publishes one key`;
-      findings.blocks('T2', joinPointer(rule.pointer, 'selector'), message);
-      continue;
-    }
+  const { signing, sealing, clients, lists } = policy.program;
+  reportTwice([...signing, ...sealing], findings);
+  for (const rule of signing) {
+    const { domain } = rule.signature;
     const named = clients.filter((client) => rule.when.every((condition) => allows(condition, client.name)));
     if (named.some((client) => mayWriteAs(client, domain, lists))) continue;
     findings.warns('T2', joinPointer(rule.pointer, 'domain'), nobody(rule, named));
+  }
+}
+
+/** One name in the DNS has one key. It may sign and seal. */
+function reportTwice(rules: readonly SigningRule[], findings: Findings): void {
+  for (const [index, rule] of rules.entries()) {
+    const { domain, selector, secret } = rule.signature;
+    const isSecond = (earlier: SigningRule): boolean =>
+      earlier.id === rule.id ||
+      (earlier.signature.domain === domain &&
+        earlier.signature.selector === selector &&
+        earlier.signature.secret !== secret);
+    if (rules.slice(0, index).some(isSecond)) {
+      const message = `a second key for \`${domain}\` with the selector \`${selector}\`, expected a selector of its own: one name in the DNS publishes one key`;
+      findings.blocks('T2', joinPointer(rule.pointer, 'selector'), message);
+    }
   }
 }
 

@@ -14,7 +14,7 @@ import { factNamed, type FactDefinition } from '../vocabulary.js';
 import { compileConditions } from './conditions.js';
 import type { CompileContext } from './context.js';
 import { checkUnique, oneOrMany } from './rules.js';
-import { signatureName } from './signing.js';
+import { signatureName, type SigningSection } from './signing.js';
 import { spellingOf } from './spelling.js';
 
 /** Decisions that no rule of the document makes. */
@@ -51,7 +51,9 @@ function ruleIds(context: CompileContext): ReadonlySet<string> {
   for (const name of context.names.client) ids.add(`clients/${name}`);
   for (const entry of context.document.rewriting ?? []) ids.add(`rewriting/${entry.name}`);
   for (const copy of context.document.copies ?? []) ids.add(`copies/${copy.name}`);
-  for (const entry of context.document.signing ?? []) ids.add(`signing/${signatureName(entry)}`);
+  for (const section of ['signing', 'sealing'] as const) {
+    for (const entry of context.document[section] ?? []) ids.add(`${section}/${signatureName(entry)}`);
+  }
   for (const name of context.names.limit) ids.add(`builtin/limit-${name}`);
   return ids;
 }
@@ -98,6 +100,7 @@ function compileExpected(
     headers: Object.entries(expect.header ?? {}),
     added: oneOrMany(expect['added-recipient']),
     ...compileSigned(context, expect.signed, joinPointer(at, 'signed')),
+    ...compileSealed(context, expect.sealed, joinPointer(at, 'sealed')),
   };
 }
 
@@ -123,15 +126,27 @@ function compileSigned(
   pointer: string,
 ): { readonly signed?: readonly string[] } {
   if (expected === undefined) return {};
-  const known = new Set((context.document.signing ?? []).map(signatureName));
   const names = oneOrMany(expected).filter((name) => name !== 'none');
-  for (const name of names) {
-    if (known.has(name) || !context.complete) continue;
-    const guess = nearest(name, known);
-    const hint = guess === undefined ? '' : `, did you mean \`${guess}\`?`;
-    context.findings.blocks('D4', pointer, `no entry of \`signing\` is \`${name}\`${hint}`, guess);
-  }
+  for (const name of names) requireKey(context, 'signing', name, pointer);
   return { signed: names };
+}
+
+function compileSealed(
+  context: CompileContext,
+  expected: string | undefined,
+  pointer: string,
+): { readonly sealed?: string } {
+  if (expected === undefined) return {};
+  if (expected !== 'none') requireKey(context, 'sealing', expected, pointer);
+  return { sealed: expected };
+}
+
+function requireKey(context: CompileContext, section: SigningSection, name: string, pointer: string): void {
+  const known = new Set((context.document[section] ?? []).map(signatureName));
+  if (known.has(name) || !context.complete) return;
+  const guess = nearest(name, known);
+  const hint = guess === undefined ? '' : `, did you mean \`${guess}\`?`;
+  context.findings.blocks('D4', pointer, `no entry of \`${section}\` is \`${name}\`${hint}`, guess);
 }
 
 function compileExpectedRecipient(

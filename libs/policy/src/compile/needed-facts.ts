@@ -22,13 +22,14 @@ function byPhase({
   clients,
   copies,
   routing,
+  sealing,
   signing,
 }: Program): Readonly<Record<'connect' | 'helo' | 'mail', readonly Condition[]>> {
   const { connect, helo, ...later } = acl;
   return {
     connect: conditionsOf(connect),
     helo: [...conditionsOf(helo), ...clients.flatMap((client) => client.match)],
-    mail: conditionsOf([...Object.values(later).flat(), ...routing, ...copies, ...signing]),
+    mail: conditionsOf([...Object.values(later).flat(), ...routing, ...copies, ...signing, ...sealing]),
   };
 }
 

@@ -1,4 +1,4 @@
-/** `signing`: keys that outgoing mail is signed with, each under its name in the DNS. */
+/** `signing` and `sealing`: keys that outgoing mail is signed with, each under its name in the DNS. */
 import type { SigningDocument } from '../document-signing.js';
 import { joinPointer } from '../findings.js';
 import type { SigningRule } from '../program.js';
@@ -6,7 +6,7 @@ import { parseDomain } from '../values/domains.js';
 import { compileConditions } from './conditions.js';
 import type { CompileContext } from './context.js';
 
-export type SigningSection = 'signing';
+export type SigningSection = 'signing' | 'sealing';
 
 /** How tests, findings and the audit name an entry. */
 export function signatureName({ domain, selector }: { readonly domain: string; readonly selector: string }): string {
@@ -42,4 +42,22 @@ function compileEntry(
     unless,
     pointer,
   };
+}
+
+/** What a seal tells of: found out for all mail where there is one. */
+const SEALED_FACTS = ['spf', 'dkim', 'dmarc', 'arc'];
+
+/** Facts that are wanted even where no rule asks. */
+export function recordedFacts({ document }: CompileContext): readonly string[] {
+  const recorded = document.settings?.facts ?? [];
+  return (document.sealing ?? []).length === 0 ? recorded : [...recorded, ...SEALED_FACTS];
+}
+
+export function compileAuthservId(context: CompileContext): { readonly authservId?: string } {
+  const written = context.document.settings?.['authserv-id'];
+  if (written === undefined) return {};
+  const parsed = parseDomain(written);
+  if (parsed.ok) return { authservId: parsed.domain };
+  context.findings.blocks('D3', '/settings/authserv-id', parsed.message, parsed.fix);
+  return {};
 }

@@ -1,0 +1,220 @@
+/** Outbound signing from its beginning: keys made and published with the CLI, a policy that names them, mail at the next hop. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { dkimVerify } from 'mailauth/lib/dkim/verify.js';
+import { Client } from 'pg';
+import { DnsServer } from '../support/dns-server.js';
+import { ForeignMx, type MxTransaction } from '../support/foreign-mx.js';
+import { runProgram, type ProgramResult } from '../support/run-program.js';
+import { RunningPostern } from '../support/running-postern.js';
+import { SmtpDialog } from '../support/smtp-dialog.js';
+import { IMPATIENT, testPolicy } from '../support/test-policy.js';
+import { waitFor } from '../support/wait.js';
+import { Workspace } from '../support/workspace.js';
+
+const PROGRAM = resolve(import.meta.dirname, '../../dist/apps/cli/src/main.js');
+const workspace = new Workspace('signing');
+let postern: RunningPostern;
+let nextHop: ForeignMx;
+let dns: DnsServer;
+
+function policy(more: object): string {
+  return JSON.stringify(
+    testPolicy([{ host: '127.0.0.1', port: nextHop.port }], {
+      retry: { impatient: { ...IMPATIENT, 'give-up': '1h' } },
+      ...more,
+    }),
+  );
+}
+
+const SIGNING = {
+  acl: { message: [{ name: 'mark', 'set-header': { Subject: 'as the rule says', 'X-Origin': 'inside' } }] },
+  signing: [
+    { domain: 'client.test', selector: 's1', key: 'secret/dkim-client.test-s1' },
+    { domain: 'client.test', selector: 'ed', key: 'secret/dkim-client.test-ed', when: { client: 'this-machine' } },
+  ],
+};
+
+beforeAll(async () => {
+  nextHop = await ForeignMx.listen({ extensions: ['PIPELINING', '8BITMIME', 'SIZE'] });
+  dns = await DnsServer.listen({});
+  postern = workspace.use(
+    await RunningPostern.start({ dataDir: workspace.path('data'), policy: JSON.parse(policy({})) as unknown }),
+  );
+}, 180_000);
+
+afterAll(async () => {
+  await workspace.close();
+  await nextHop.close();
+  await dns.close();
+}, 60_000);
+
+function cli(...args: readonly string[]): Promise<ProgramResult> {
+  return runProgram(process.execPath, [PROGRAM, ...args], {
+    env: { PATH: process.env['PATH'] ?? '', POSTERN_DATA_DIR: workspace.path('data') },
+    stdin: Buffer.from(''),
+    cwd: workspace.folder,
+  });
+}
+
+async function apply(more: object): Promise<ProgramResult> {
+  const file = workspace.path('policy.json');
+  writeFileSync(file, policy(more));
+  return cli('policy', 'apply', file);
+}
+
+/** Takes the record from the JSON that the command prints, as a script would. */
+async function keygen(...args: readonly string[]): Promise<{ readonly name: string; readonly strings: string[] }> {
+  const made = await cli('--json', 'dkim', 'keygen', '--domain', 'client.test', ...args);
+  expect(made).toMatchObject({ code: 0 });
+  return (JSON.parse(made.stdout) as { record: { name: string; strings: string[] } }).record;
+}
+
+async function send(content: string, sender = 'ann@client.test'): Promise<string> {
+  const dialog = await SmtpDialog.start({ port: postern.port('inside') });
+  await dialog.command(`MAIL FROM:<${sender}>`, 250);
+  await dialog.command('RCPT TO:<bob@elsewhere.test>', 250);
+  await dialog.command('DATA', 354);
+  const reply = await dialog.command(`${content}\r\n.`, 250);
+  await dialog.quit();
+  return /([0-9A-Z]{26})/.exec(JSON.stringify(reply))?.[1] ?? '';
+}
+
+async function arrived(marker: string): Promise<MxTransaction> {
+  return waitFor(`mail with ${marker}`, () => nextHop.accepted.find(({ content }) => content.includes(marker)), {
+    deadlineMs: 30_000,
+  });
+}
+
+async function verdicts(content: Buffer): Promise<readonly string[]> {
+  const { results } = await dkimVerify(content, {
+    resolver: (name: string) => {
+      const txt = dns.zones[name]?.txt;
+      return txt === undefined
+        ? Promise.reject(new Error('none'))
+        : Promise.resolve(txt.map((text) => (typeof text === 'string' ? [text] : [...text])));
+    },
+  });
+  return results.map(({ signingDomain, selector, status }) => `${signingDomain}/${selector} ${status.result}`);
+}
+
+test('a policy that signs is refused until its keys are there', async () => {
+  const refused = await apply(SIGNING);
+  expect(refused.code).toBe(1);
+  expect(refused.stderr).toContain(
+    'mail of `client.test` can not be signed: secret `dkim-client.test-s1` is not there',
+  );
+  expect(refused.stderr).toContain('postern dkim keygen --domain client.test --selector s1');
+  const unfit = await postern.api.request('PUT', '/v1/secrets/dkim-client.test-ed', {
+    body: JSON.stringify({ value: 'a password' }),
+    headers: { 'If-None-Match': '*' },
+  });
+  expect(unfit.status).toBe(201);
+  expect((await apply(SIGNING)).stderr).toContain('secret `dkim-client.test-ed` is no private key');
+  expect(await postern.api.request('GET', '/v1/secrets/dkim-client.test-ed/public-key')).toMatchObject({ status: 409 });
+});
+
+test('keys are made, and checked against the DNS', async () => {
+  const rsa = await keygen('--selector', 's1');
+  expect(rsa.name).toBe('s1._domainkey.client.test');
+  expect(rsa.strings.length).toBeGreaterThan(1);
+  expect(Math.max(...rsa.strings.map((text) => text.length))).toBe(255);
+  const again = await cli('dkim', 'keygen', '--domain', 'client.test', '--selector', 'ed', '--type', 'ed25519');
+  expect(again).toMatchObject({ code: 1 });
+  expect(again.stderr).toContain('there is a secret dkim-client.test-ed already');
+  const ed = await keygen('--selector', 'ed', '--type', 'ed25519', '--replace');
+  expect(await apply(SIGNING)).toMatchObject({ code: 0 });
+
+  const check = (...more: readonly string[]): Promise<ProgramResult> =>
+    cli('dkim', 'check', '--dns-server', dns.address, ...more);
+  const none = await check();
+  expect(none.code).toBe(1);
+  expect(none.stdout).toBe(`${rsa.name}: is not published\n${ed.name}: is not published\n`);
+  expect(none.stderr).toContain(`${ed.name}. IN TXT "v=DKIM1; k=ed25519; p=`);
+  dns.zones[rsa.name] = { txt: [['v=spf1 -all']] };
+  dns.zones[ed.name] = { txt: [rsa.strings] };
+  expect((await check()).stdout).toBe(
+    `${rsa.name}: there is a TXT record, but it is no key\n${ed.name}: a key of another type is published (\`k=rsa\`)\n`,
+  );
+  dns.zones[rsa.name] = { txt: [[`${rsa.strings.join('')}; t=y`]] };
+  expect((await check('--domain', 'client.test', '--selector', 's1')).stdout).toContain('for trying only');
+  dns.zones[rsa.name] = { txt: [rsa.strings] };
+  dns.zones[ed.name] = { txt: [ed.strings] };
+  expect(await check()).toMatchObject({
+    code: 0,
+    stdout: `${rsa.name}: is published\n${ed.name}: is published\n`,
+  });
+});
+
+test('mail leaves signed as the rules have changed it, small or large', async () => {
+  const id = await send('From: Ann <ann@client.test>\r\nSubject: first\r\n\r\nsmall one\r\n.. dots\r\n\r\n');
+  const small = await arrived('small one');
+  expect(small.content.toString()).toContain('Subject: as the rule says\r\n');
+  expect(await verdicts(small.content)).toEqual(['client.test/s1 pass', 'client.test/ed pass']);
+  const changed = Buffer.from(small.content.toString('latin1').replace('as the rule says', 'as somebody says'));
+  expect((await verdicts(changed)).join()).not.toContain('pass');
+
+  await send(`From: ann@client.test\r\nSubject: x\r\n\r\nlarge one\r\n${'0123456789 abcdef\r\n'.repeat(40_000)}`);
+  const large = await arrived('large one');
+  expect(await verdicts(large.content)).toEqual(['client.test/s1 pass', 'client.test/ed pass']);
+
+  const story = (await postern.api.expectOk('GET', `/v1/transactions/txn_${id}`)) as {
+    recipients: { signatures?: string[]; attempts: { outcome: string; signed?: string[] }[] }[];
+  };
+  expect(story.recipients[0]).toMatchObject({
+    signatures: ['client.test/s1', 'client.test/ed'],
+    attempts: [{ outcome: 'delivered', signed: ['client.test/s1', 'client.test/ed'] }],
+  });
+  expect((await cli('tx', 'show', `txn_${id}`)).stdout).toContain('signed as client.test/s1, client.test/ed');
+});
+
+test('nobody is spoken for who is not the author', async () => {
+  const id = await send('From: eve@other.test\r\nSubject: x\r\n\r\nforeign author\r\n');
+  expect(await verdicts((await arrived('foreign author')).content)).toEqual(['undefined/undefined none']);
+  const story = JSON.stringify(await postern.api.transaction(`txn_${id}`));
+  expect(story).toContain('not signed as client.test/s1, client.test/ed: From is of other.test');
+  await send('From: eve@source.test\r\nSubject: x\r\n\r\nsecond domain\r\n', 'eve@source.test');
+  expect(await verdicts((await arrived('second domain')).content)).toEqual(['undefined/undefined none']);
+});
+
+test('a key that is in use stays, and is replaced by nothing but a key', async () => {
+  const name = '/v1/secrets/dkim-client.test-s1';
+  const etag = (await postern.api.request('GET', name)).headers.get('etag') ?? '';
+  const removed = await postern.api.request('DELETE', name, { headers: { 'If-Match': etag } });
+  expect(removed.status).toBe(409);
+  expect(removed.text).toContain('signs mail of `client.test` with it');
+  const set = await postern.api.request('PUT', name, {
+    body: JSON.stringify({ value: 'a password' }),
+    headers: { 'If-Match': etag },
+  });
+  expect(set.status).toBe(422);
+});
+
+test('a key that vanished all the same keeps its mail waiting, and says so', async () => {
+  const environment = readFileSync(`/proc/${String(postern.processId('admin-api'))}/environ`, 'utf8').split('\0');
+  const url = environment.find((line) => line.startsWith('DATABASE_URL='))?.slice('DATABASE_URL='.length);
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  try {
+    await client.query(`create table kept as select * from secret where name = 'dkim-client.test-ed'`);
+    await client.query(`delete from secret where name = 'dkim-client.test-ed'`);
+    await waitFor('the key to be forgotten', async () => {
+      const id = await send('From: ann@client.test\r\nSubject: x\r\n\r\nwithout a key\r\n');
+      return waitFor('an outcome', async () => {
+        const text = JSON.stringify(await postern.api.transaction(`txn_${id}`));
+        if (text.includes('"delivered"')) return 'delivered';
+        return text.includes('not signed as client.test/ed: secret `dkim-client.test-ed`') ? 'waits' : undefined;
+      }).then((outcome) => (outcome === 'waits' ? true : undefined));
+    });
+    const before = nextHop.accepted.length;
+    await client.query('insert into secret select * from kept');
+    await waitFor('the mail that waited', () => nextHop.accepted.length > before || undefined, { deadlineMs: 30_000 });
+    expect(await verdicts(nextHop.accepted.at(-1)?.content ?? Buffer.alloc(0))).toEqual([
+      'client.test/s1 pass',
+      'client.test/ed pass',
+    ]);
+  } finally {
+    await client.end();
+  }
+}, 90_000);
