@@ -10,6 +10,7 @@ routing:
   - { name: world, when: { recipient.domain: [world.test] }, route: world }
   - { name: staff, when: { recipient.domain: [staff.test] }, route: mailboxes }
   - { name: provider, when: { recipient.domain: [provider.test] }, route: provider }
+  - { name: local, when: { recipient.domain: [local.test] }, route: local }
   - { name: rest, route: files }
 routes:
   hosts:
@@ -17,13 +18,19 @@ routes:
     next-host-on: [554]
     limits: { connections: 7 }
     retry: impatient
-  world: { mx: true }
+  world:
+    mx: true
+    limits:
+      messages: { max: 600, per: 1h }
+      together: { connections: 40, recipients: { max: 5, per: 1s } }
   mailboxes: { hosts: [{ host: 192.0.2.9, port: 24 }], protocol: lmtp, source: [192.0.2.1, "2001:db8::1"] }
   provider:
     hosts: [{ host: smtp.provider.test, port: 465 }]
     tls: verified
     auth: { username: us, password: secret/provider }
+  local: { hosts: [{ socket: /run/dovecot/lmtp }], protocol: lmtp }
   files: { file: { format: maildir, directory: kept } }
+notices: { delayed: { text: "Patience until {retry-until}." } }
 tls:
   verified: { require: verified, authorities: inside, certificate: ours }
 retry:
@@ -45,7 +52,21 @@ describe('routes of a policy', () => {
       maxConnections: 7,
       retry: { firstMs: 1000, factor: 3, longestMs: 60_000, giveUpMs: 3_600_000, delayNoticeMs: 600_000 },
     });
-    expect(routes.get('world')).toMatchObject({ kind: 'mx' });
+    expect(routes.get('world')).toMatchObject({
+      kind: 'mx',
+      maxConnections: 20,
+      flow: { messages: { max: 600, perMs: 3_600_000 } },
+      together: { maxConnections: 40, recipients: { max: 5, perMs: 1000 } },
+    });
+    expect(routes.get('local')).toMatchObject({
+      protocol: 'lmtp',
+      hosts: [{ host: '/run/dovecot/lmtp', port: 0, priority: 10, weight: 1 }],
+    });
+    expect(compiled.policy.notices).toEqual({
+      form: 'multipart',
+      limit: { max: 1000, perMs: 3_600_000 },
+      words: { delayed: { text: 'Patience until {retry-until}.' } },
+    });
     expect(routes.get('mailboxes')).toMatchObject({
       protocol: 'lmtp',
       localAddresses: ['192.0.2.1', '2001:db8::1'],
