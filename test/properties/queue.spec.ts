@@ -92,7 +92,7 @@ function expected({ place }: Recipient, real: Real): { owner: number | null; sta
   return { owner, state: STATES[place.kind] ?? 'queued' };
 }
 
-const STATES: Partial<Record<Place['kind'], string>> = { aside: 'broken', held: 'held', suspended: 'suspended' };
+const STATES: { readonly [Kind in Place['kind']]?: string } = { aside: 'broken', held: 'held', suspended: 'suspended' };
 /** The one that is suspended now and then. */
 const DOMAIN = 'sometimes.test';
 

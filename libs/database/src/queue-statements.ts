@@ -110,11 +110,11 @@ export const STILL_LEASED = `
   select q.id from queue q join unnest($2::uuid[], $3::uuid[]) as i (message_id, id)
     on q.message_id = i.message_id and q.id = i.id where q.owner = $1`;
 
-/** $1 owner; $2, $3 rows. Mail to a suspended destination is parked. */
+/** $1 owner; $2, $3 rows, $4 milliseconds until they are due. Mail to a suspended destination is parked. */
 export const RELEASE = `
-  update queue q set owner = null, next_attempt_at = now(),
+  update queue q set owner = null, next_attempt_at = now() + make_interval(secs => i.pause_ms / 1000.0),
     state = case when q.state = 'queued' and q.refusal is null and ${IS_SUSPENDED} then 'suspended' else q.state end
-  from unnest($2::uuid[], $3::uuid[]) as i (message_id, id)
+  from unnest($2::uuid[], $3::uuid[], $4::int8[]) as i (message_id, id, pause_ms)
   where q.message_id = i.message_id and q.id = i.id and q.owner = $1`;
 
 /** $1 owner; $2, $3 rows; $4 reason. */

@@ -19,7 +19,7 @@ import type {
 } from '#delivery';
 import type { AuditEvent } from '#audit';
 import type { AuditChains } from './audit-chain.js';
-import { uuidArray } from './binary-array.js';
+import { int8Array, uuidArray } from './binary-array.js';
 import { ClaimPlan } from './claim-plan.js';
 import type { ClaimSources, VisitedPlace } from './claim-plan.js';
 import { query } from './connections.js';
@@ -157,6 +157,7 @@ export class PostgresQueueStore implements QueueStore {
         this.#owner(),
         uuidArray(leases.map(({ messageId }) => messageId)),
         uuidArray(leases.map(({ recipientId }) => recipientId)),
+        int8Array(leases.map(({ pauseMs = 0 }) => pauseMs)),
       ],
     });
   }

@@ -202,10 +202,10 @@ export class RelayWorker {
     if (claiming) this.#poller.wake();
   }
 
-  /** Gives back what was not begun and is wanted, by message or because its destination is suspended now. */
-  recall(wanted: (job: Pick<Job, 'message' | 'recipients'>) => boolean): void {
+  /** Gives back what was not begun and is wanted; due only after a pause, so that this worker does not take it again at once. */
+  recall(wanted: (job: Pick<Job, 'message' | 'recipients'>) => boolean, pauseMs = 0): void {
     for (const destination of [...this.#destinations.values(), ...this.#outgoing]) {
-      for (const job of destination.recall(wanted)) this.#return(job);
+      for (const job of destination.recall(wanted)) this.#return(job, pauseMs);
     }
   }
 
@@ -240,7 +240,7 @@ export class RelayWorker {
     if (this.#jobs > 0) await new Promise<void>((resolve) => (this.#idle = resolve));
     await this.#reporter.settled();
     await this.#batcher.drain();
-    this.#leases.give([...leases, ...this.#returned.flatMap(jobLeases)]);
+    this.#leases.give([...leases, ...this.#returned.flatMap((job) => jobLeases(job))]);
     await this.#leases.drain();
     clearTimeout(deadline);
     clearTimeout(this.#lastCall);
@@ -352,9 +352,9 @@ export class RelayWorker {
   }
 
   /** Not attempted: its leases go back, at once when the worker goes on and with the others when it stops. */
-  #return(job: Job): void {
+  #return(job: Job, pauseMs = 0): void {
     if (this.#stopping) this.#returned.push(job);
-    else this.#leases.give(jobLeases(job));
+    else this.#leases.give(jobLeases(job, pauseMs));
     this.#ended(job);
   }
 
@@ -383,8 +383,9 @@ function leasesOf({ id, recipients }: Pick<QueuedMessage, 'id' | 'recipients'>):
   return recipients.map((recipient) => ({ recipientId: recipient.id, messageId: id }));
 }
 
-function jobLeases({ message, recipients }: Job): Lease[] {
-  return leasesOf({ id: message.id, recipients });
+function jobLeases({ message, recipients }: Job, pauseMs = 0): Lease[] {
+  const leases = leasesOf({ id: message.id, recipients });
+  return pauseMs === 0 ? leases : leases.map((lease) => ({ ...lease, pauseMs }));
 }
 
 /** Whatever its age: what fails for the moment now fails for good. */

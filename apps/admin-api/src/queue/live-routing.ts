@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { QueueEntry, TransactionStory } from '#database';
+import type { QueueEntry } from '#database';
 import {
   buildManagedList,
   createSnapshot,
@@ -13,15 +13,11 @@ import { DatabaseAccess } from '../database-access.js';
 import { Problem } from '../http/problem.js';
 import { LivePolicyReader } from '../policies/live-policy-reader.js';
 
-/** Lists change all the time; a route chosen by one of a moment ago is as good. */
-const SNAPSHOT_KEPT_MS = 1_000;
-
 export type ChosenRoute = { readonly ok: true; readonly route: string } | { readonly ok: false; readonly why: string };
 
 /** Where mail of the queue goes by the policy in force, with the facts that were recorded when it was accepted. */
 @Injectable()
 export class LiveRouting {
-  private snapshot: { readonly value: Promise<Snapshot>; readonly atMs: number } | undefined;
   private lists: ReadonlyMap<string, ManagedList> = new Map();
 
   constructor(
@@ -29,10 +25,9 @@ export class LiveRouting {
     @Inject(LivePolicyReader) private readonly reader: LivePolicyReader,
   ) {}
 
-  /** `address`: where it goes, instead of where it went so far. `story`: of its transaction, where that is known already. */
-  async choose(entry: QueueEntry, address: string, story?: TransactionStory): Promise<ChosenRoute> {
-    const snapshot = await this.current();
-    const told = story ?? (await this.database.current.audit.transaction(entry.messageId));
+  /** `address`: where it goes, instead of where it went so far. */
+  async choose(snapshot: Snapshot, entry: QueueEntry, address: string): Promise<ChosenRoute> {
+    const told = await this.database.current.audit.transaction(entry.messageId);
     if (told === undefined) {
       return {
         ok: false,
@@ -86,17 +81,8 @@ export class LiveRouting {
     );
   }
 
-  private current(): Promise<Snapshot> {
-    const nowMs = Date.now();
-    if (this.snapshot === undefined || nowMs - this.snapshot.atMs > SNAPSHOT_KEPT_MS) {
-      this.snapshot = { value: this.load(), atMs: nowMs };
-      // A failure is told to who waits for it, and tried again by the next.
-      this.snapshot.value.catch(() => (this.snapshot = undefined));
-    }
-    return this.snapshot.value;
-  }
-
-  private async load(): Promise<Snapshot> {
+  /** Of this very moment; built anew only when policy or lists have changed. */
+  async current(): Promise<Snapshot> {
     const policy = await this.reader.compiled();
     const { lists: store } = this.database.current;
     const heads = new Map((await store.heads()).map(({ list, revision }) => [list, revision]));

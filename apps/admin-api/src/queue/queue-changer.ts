@@ -8,6 +8,7 @@ import type {
   RecipientChanged,
 } from '#database';
 import { DatabaseAccess } from '../database-access.js';
+import type { Snapshot } from '#policy';
 import { stale } from '../http/conditional.js';
 import { LiveRouting } from './live-routing.js';
 
@@ -45,8 +46,9 @@ export class QueueChanger {
   ): Promise<readonly RecipientChanged[]> {
     const changes: RecipientChange[] = [];
     const refused: RecipientChanged[] = [];
+    const snapshot = isRouted(wish) ? await this.routing.current() : undefined;
     for (const entry of entries) {
-      const change = await this.changeFor(entry, wish);
+      const change = await this.changeFor(entry, wish, snapshot);
       const { id, messageId } = entry;
       if (typeof change === 'string') refused.push({ id, messageId, outcome: 'refused', why: change });
       else changes.push({ id, messageId, change });
@@ -77,15 +79,23 @@ export class QueueChanger {
   }
 
   /** A text: why it cannot be done. */
-  private async changeFor(entry: QueueEntry, { action, route, to }: QueueWish): Promise<QueueChange | string> {
+  private async changeFor(
+    entry: QueueEntry,
+    { action, route, to }: QueueWish,
+    snapshot: Snapshot | undefined,
+  ): Promise<QueueChange | string> {
     if (action !== 'reroute' && action !== 'redirect') return { kind: action };
     const address = to ?? entry.address;
-    const chosen = route === undefined ? await this.routing.choose(entry, address) : { ok: true as const, route };
-    if (!chosen.ok) return chosen.why;
-    return action === 'reroute'
-      ? { kind: 'reroute', route: chosen.route }
-      : { kind: 'redirect', address, route: chosen.route };
+    const chosen = snapshot === undefined ? undefined : await this.routing.choose(snapshot, entry, address);
+    if (chosen?.ok === false) return chosen.why;
+    const taken = route ?? chosen?.route ?? entry.route;
+    return action === 'reroute' ? { kind: 'reroute', route: taken } : { kind: 'redirect', address, route: taken };
   }
+}
+
+/** The routing rules have to choose. */
+function isRouted({ action, route }: QueueWish): boolean {
+  return (action === 'reroute' || action === 'redirect') && route === undefined;
 }
 
 function stillBusy(

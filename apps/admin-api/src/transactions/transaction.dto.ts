@@ -231,6 +231,13 @@ class EventDto {
 
   @ApiProperty({ type: String, example: 'delivery.succeeded' })
   kind!: string;
+
+  @ApiPropertyOptional({
+    type: 'object',
+    additionalProperties: true,
+    description: 'Of `queue.…` and `review.…`: who, why, before and after, as in docs/audit.md.',
+  })
+  data?: Record<string, unknown>;
 }
 
 export class TransactionDto {

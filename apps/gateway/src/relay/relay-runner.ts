@@ -40,6 +40,8 @@ export interface RelayRunnerPorts extends Pick<
 }
 
 const COUNT_GATEWAYS_MS = 10_000;
+/** For who asked to change what was given back. */
+const RECALLED_MS = 3_000;
 /** For next hops to answer QUIT; nothing hangs on it. */
 const QUIT_GRACE_MS = 1_000;
 
@@ -107,7 +109,7 @@ export class RelayRunner {
 
   /** Gives back what was not begun of these messages, so that somebody may change it. */
   recall(messageIds: ReadonlySet<string>): void {
-    this.#worker.recall(({ message }) => messageIds.has(message.id));
+    this.#worker.recall(({ message }) => messageIds.has(message.id), RECALLED_MS);
   }
 
   /** Gives back what was not begun to destinations that are suspended now. */
