@@ -17,8 +17,8 @@ export interface DnsZone {
   readonly cname?: string;
   /** Under `9.113.0.203.in-addr.arpa` and the like. */
   readonly ptr?: readonly string[];
-  /** Records, each of one or more strings. */
-  readonly txt?: readonly (readonly string[])[];
+  /** Each a record: one text, cut into strings of 255 octets, or its strings. */
+  readonly txt?: readonly (string | readonly string[])[];
   readonly ttlSeconds?: number;
   /** Instead of an answer. `truncated`: UDP says so, TCP has the records. */
   readonly misdeed?: 'servfail' | 'refused' | 'silent' | 'garbage' | 'truncated';
@@ -104,8 +104,15 @@ export class DnsServer {
       }));
     if (type === 'A') return (zone.a ?? []).map((data) => ({ type: 'A', name, ttl, data }));
     if (type === 'AAAA') return (zone.aaaa ?? []).map((data) => ({ type: 'AAAA', name, ttl, data }));
-    if (type === 'TXT') return (zone.txt ?? []).map((data) => ({ type: 'TXT', name, ttl, data: [...data] }));
     if (type === 'PTR') return (zone.ptr ?? []).map((data) => ({ type: 'PTR', name, ttl, data }));
+    if (type === 'TXT') {
+      return (zone.txt ?? []).map((text) => ({ type: 'TXT', name, ttl, data: stringsOf(text) }));
+    }
     return [];
   }
+}
+
+function stringsOf(text: string | readonly string[]): Buffer[] {
+  const strings = typeof text === 'string' ? (text.match(/[^]{1,255}/g) ?? ['']) : text;
+  return strings.map((one) => Buffer.from(one, 'latin1'));
 }
