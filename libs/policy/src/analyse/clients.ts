@@ -2,18 +2,29 @@
 import type { CompiledPolicy } from '../compiled.js';
 import { joinPointer, type Findings } from '../findings.js';
 import type { Client } from '../program.js';
+import { Neighbours } from './neighbours.js';
 import { relate } from './relate.js';
+
+/** Who has so many to put right needs no longer list. */
+const MOST_OVERLAPS = 100;
 
 export function analyseClientOverlap(policy: CompiledPolicy, findings: Findings): void {
   const { clients } = policy.program;
-  for (const [index, later] of clients.entries()) {
-    for (const earlier of clients.slice(0, index)) report(policy, earlier, later, findings);
+  const neighbours = new Neighbours(policy);
+  let reported = 0;
+  for (const [position, later] of clients.entries()) {
+    for (const each of neighbours.before(position)) {
+      const earlier = clients[each];
+      if (earlier !== undefined && report(policy, earlier, later, findings)) reported += 1;
+      if (reported >= MOST_OVERLAPS) return;
+    }
   }
 }
 
-function report(policy: CompiledPolicy, earlier: Client, later: Client, findings: Findings): void {
+/** Whether there was something to report. */
+function report(policy: CompiledPolicy, earlier: Client, later: Client, findings: Findings): boolean {
   const relation = relate(policy, earlier.match, later.match);
-  if (relation.disjoint || (relation.firstInSecond && !relation.secondInFirst)) return;
+  if (relation.disjoint || (relation.firstInSecond && !relation.secondInFirst)) return false;
   const at = joinPointer(later.pointer, 'match');
   const where = relation.example === '' ? '' : ` (both are met by ${relation.example})`;
   if (relation.secondInFirst) {
@@ -26,4 +37,5 @@ function report(policy: CompiledPolicy, earlier: Client, later: Client, findings
       `clients \`${earlier.name}\` and \`${later.name}\` overlap and neither contains the other${where}`,
     );
   }
+  return true;
 }

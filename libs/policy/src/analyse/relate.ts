@@ -29,9 +29,8 @@ interface PerFact {
  */
 export function relate(policy: CompiledPolicy, first: readonly Condition[], second: readonly Condition[]): Relation {
   const facts = new Map([...first, ...second].map((condition) => [condition.fact.name, condition.fact]));
-  const open = new OpenLists(policy);
-  const snapshot: Snapshot = { ...createSnapshot(policy), slots: open.slots() };
-  const each = [...facts.values()].map((fact) => relateFact({ policy, snapshot, open }, fact, first, second));
+  const world = worldOf(policy);
+  const each = [...facts.values()].map((fact) => relateFact(world, fact, first, second));
   const disjoint = each.some((fact) => fact.common === undefined);
   return {
     disjoint,
@@ -41,8 +40,26 @@ export function relate(policy: CompiledPolicy, first: readonly Condition[], seco
   };
 }
 
+interface World {
+  readonly policy: CompiledPolicy;
+  readonly snapshot: Snapshot;
+  readonly open: OpenLists;
+}
+
+/** Made once for a policy: it is asked about many pairs. */
+const WORLDS = new WeakMap<CompiledPolicy, World>();
+
+function worldOf(policy: CompiledPolicy): World {
+  const known = WORLDS.get(policy);
+  if (known !== undefined) return known;
+  const open = new OpenLists(policy);
+  const world = { policy, open, snapshot: { ...createSnapshot(policy), slots: open.slots() } };
+  WORLDS.set(policy, world);
+  return world;
+}
+
 function relateFact(
-  use: { readonly policy: CompiledPolicy; readonly snapshot: Snapshot; readonly open: OpenLists },
+  use: World,
   fact: FactDefinition,
   first: readonly Condition[],
   second: readonly Condition[],
