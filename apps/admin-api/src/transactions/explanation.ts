@@ -10,6 +10,7 @@ import type {
   StepDto,
 } from './explanation.dto.js';
 import type { Introduced } from '../policies/rule-history.js';
+import { mailAuthLines } from './mail-auth-lines.js';
 
 export interface Recomputed {
   /** UUID of the transaction. */
@@ -44,7 +45,12 @@ export function explanationOf({ id, record, judgedBy, explanation, introduced }:
       ...introducedOf(introduced.get(decided.by)),
       steps: (recipientSteps[index] ?? []).map(stepOf),
     })),
-    text: [...lines, ...afterthoughts(explanation, introduced), ...conclusion(differences)],
+    text: [
+      ...lines,
+      ...afterthoughts(explanation, introduced),
+      ...mailAuthLines(record.authentication),
+      ...conclusion(differences),
+    ],
     same: differences.length === 0,
     differences,
   };
@@ -86,6 +92,7 @@ const BETWEEN_RULES: Readonly<Record<string, string>> = {
   redirect: 'rcpt',
   class: 'rcpt',
   copies: 'routing',
+  signing: 'routing',
 };
 
 const RESULTS = { yes: true, no: false, unknown: 'unknown', expired: 'expired', overridden: 'overridden' } as const;

@@ -41,6 +41,7 @@ export function storyOf(story: TransactionStory): TransactionDto {
     envelope: { sender: story.sender ?? '', ...record.parameters },
     ...(record.message !== undefined && { message: record.message }),
     decision: { ...record.snapshot, client: record.client, by: record.by, facts: record.facts },
+    ...(record.authentication !== undefined && { authentication: record.authentication }),
     recipients: recipientsOf(story),
     ...(story.probableDuplicateOf !== undefined && { probableDuplicateOf: publicId('txn', story.probableDuplicateOf) }),
     ...(story.resentAs !== undefined && { resentAs: story.resentAs.map((id) => publicId('txn', id)) }),

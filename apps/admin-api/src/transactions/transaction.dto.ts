@@ -274,6 +274,14 @@ export class TransactionDto {
   @ApiProperty({ type: DecisionDto })
   decision!: DecisionDto;
 
+  @ApiPropertyOptional({
+    type: 'object',
+    additionalProperties: true,
+    description:
+      'Evidence for the facts of mail authentication, where they were asked for: `spf`, `dkim` (one for each signature), `dmarc`, `arc`, each with result, domain, record as published and why.',
+  })
+  authentication?: object;
+
   @ApiProperty({ type: [RecipientDto] })
   recipients!: RecipientDto[];
 

@@ -80,6 +80,12 @@ interface TransactionStory {
     readonly listener: string;
   };
   readonly envelope: { readonly sender: string };
+  readonly authentication?: {
+    readonly spf?: { readonly result: string; readonly domain: string };
+    readonly dkim?: readonly { readonly result: string; readonly domain: string }[];
+    readonly dmarc?: { readonly result: string; readonly domain: string; readonly policy?: string };
+    readonly arc?: { readonly result: string; readonly sealers: readonly string[] };
+  };
   readonly message?: {
     readonly sizeBytes: number;
     readonly messageId?: string;
@@ -164,7 +170,7 @@ function recipients(addresses: readonly string[]): string {
 async function tell(context: CommandContext, id: string): Promise<void> {
   const story = await context.api().json<TransactionStory>({ path: `/v1/transactions/${encodeURIComponent(id)}` });
   show(context, story, () => [
-    ...fields(heading(story)),
+    ...fields([...heading(story), ...authentication(story)]),
     ...story.recipients.flatMap((recipient) => ['', ...recipientLines(recipient)]),
   ]);
 }
@@ -203,6 +209,20 @@ function heading(story: TransactionStory): readonly (readonly [string, unknown])
     ['subject', message?.subject],
     ['size', message?.sizeBytes],
     ['sha-256', message?.digest],
+  ];
+}
+
+/** Results only; `explain` has the evidence. */
+function authentication({ authentication: found = {} }: TransactionStory): readonly (readonly [string, unknown])[] {
+  const { spf, dkim = [], dmarc, arc } = found;
+  return [
+    ['spf', spf && `${spf.result} for ${spf.domain}`],
+    ['dkim', dkim.map(({ result, domain }) => `${result} by ${domain}`).join(', ') || undefined],
+    [
+      'dmarc',
+      dmarc && `${dmarc.result} for ${dmarc.domain}${dmarc.policy === undefined ? '' : ` (p=${dmarc.policy})`}`,
+    ],
+    ['arc', arc && arc.result !== 'none' ? `${arc.result}, sealed by ${arc.sealers.join(', ')}` : undefined],
   ];
 }
 
