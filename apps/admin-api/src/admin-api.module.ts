@@ -21,6 +21,8 @@ import { ProblemFilter } from './http/problem.filter.js';
 import { QueryGuard } from './http/query.guard.js';
 import { validationPipe } from './http/validation.js';
 import { LOGGER } from './logger.js';
+import { ListTransferController } from './lists/list-transfer.controller.js';
+import { ListTransferService } from './lists/list-transfer.service.js';
 import { ListsController } from './lists/lists.controller.js';
 import { ListsService } from './lists/lists.service.js';
 import { OpenApiController } from './openapi.controller.js';
@@ -89,6 +91,7 @@ export class AdminApiModule {
       GatewaysService,
       HealthService,
       ListsService,
+      ListTransferService,
       OperationsService,
       ApprovalsService,
       DraftsService,
@@ -113,6 +116,7 @@ export class AdminApiModule {
       ReleasesController,
       ...SECTION_CONTROLLERS,
       ListsController,
+      ListTransferController,
       TransactionsController,
       QueueController,
       MessagesController,

@@ -28,6 +28,8 @@ export interface Connections {
   readonly search: Pool;
   /** Walks of a whole table, one at a time. */
   readonly report: Pool;
+  /** Imports of whole lists, one at a time. */
+  readonly bulk: Pool;
   readonly greylist: Pool;
   close(): Promise<void>;
 }
@@ -63,6 +65,7 @@ export function openConnections(config: DatabaseConfig): Connections {
   const read = pool(config.readConnections, config.readTimeoutMs);
   const search = pool(config.searchConnections, config.readTimeoutMs, SEARCH_OPTIONS);
   const report = pool(1, REPORT_TIMEOUT_MS);
+  const bulk = pool(1, REPORT_TIMEOUT_MS);
   const greylist = pool(2, GREYLIST_TIMEOUT_MS, FORGETFUL_OPTIONS);
   return {
     commit,
@@ -70,9 +73,10 @@ export function openConnections(config: DatabaseConfig): Connections {
     read,
     search,
     report,
+    bulk,
     greylist,
     async close() {
-      await Promise.all([commit, queue, read, search, report, greylist].map((each) => each.end()));
+      await Promise.all([commit, queue, read, search, report, bulk, greylist].map((each) => each.end()));
     },
   };
 }

@@ -21,6 +21,7 @@ export type {
 } from './draft-store.js';
 export type { BegunRequest, IdempotencyStore, IdempotentRequest } from './idempotency-store.js';
 export type { LimitSlotCount, LimitStore } from './limit-store.js';
+export type { ImportedEntry, ImportResult, ListImport, ListImportStore } from './list-import-store.js';
 export type { EntriesToAdd, ListChangeContext, ListChangeResult, ListChanges, ListStore } from './list-store.js';
 export type { DestinationChange, DestinationStore } from './destination-store.js';
 export type { DrainChange, GatewayDrains } from './gateway-drains.js';

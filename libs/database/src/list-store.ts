@@ -10,7 +10,7 @@ import { inTransaction, query } from './connections.js';
 import { newId } from './new-id.js';
 import type { ListChange, ListEntry, Page } from './types.js';
 
-const LIST_CHANNEL = 'list_changed';
+export const LIST_CHANNEL = 'list_changed';
 /** Above this, a change set is one audit event with a count; `list_change` has every value in any case. */
 const MOST_EVENTS = 20;
 /** More changes than this are slower than loading the list anew. */
@@ -167,6 +167,21 @@ export class ListStore {
       values: [list, value],
     });
     return rows[0] === undefined ? undefined : entryOf(rows[0]);
+  }
+
+  /** Which of the values the list has, and its revision then. */
+  async among(
+    list: string,
+    values: readonly string[],
+  ): Promise<{ readonly entries: readonly ListEntry[]; readonly revision: number }> {
+    const { rows } = await query<Partial<EntryRow> & { head: number }>(this.#pool, {
+      text: `select m.revision as head, e.value, e.note, e.owner, e.expires_at, e.added_at, e.added_by, e.revision
+             from managed_list m left join list_entry e on e.list = m.name and e.value = any($2::text[])
+             where m.name = $1`,
+      values: [list, textArray(values)],
+    });
+    const entries = rows.flatMap((row) => (typeof row.value === 'string' ? [entryOf(row as EntryRow)] : []));
+    return { entries, revision: rows[0]?.head ?? 0 };
   }
 
   /** Removes entries whose time is over, as a change like any other. Every live gateway calls it each minute. */

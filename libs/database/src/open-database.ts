@@ -23,6 +23,7 @@ import { GroupCommitter } from './group-committer.js';
 import { LeaseRecovery } from './lease-recovery.js';
 import { IdempotencyStore } from './idempotency-store.js';
 import { PostgresLimitStore, type LimitStore } from './limit-store.js';
+import { ListImportStore } from './list-import-store.js';
 import { ListStore } from './list-store.js';
 import { migrate } from './migrate.js';
 import { NodeStore } from './node-store.js';
@@ -91,6 +92,7 @@ export interface Database {
   readonly policies: PolicyStore;
   readonly drafts: DraftStore;
   readonly lists: ListStore;
+  readonly listImports: ListImportStore;
   /** Counts of limits that gateways share. */
   readonly limits: LimitStore;
   /** Who was asked to come back, and who did. */
@@ -194,6 +196,7 @@ function assemble(config: DatabaseConfig, watch: Watch): Database {
     policies,
     drafts: new DraftStore(connections.read),
     lists,
+    listImports: new ListImportStore(connections.read, connections.bulk),
     limits,
     greylist,
     contents,

@@ -2,8 +2,9 @@
 import type { CompiledPolicy } from './compiled.js';
 import { parseEntry } from './sets/entries.js';
 import { splitAddress } from './values/addresses.js';
-import { parseNetwork } from './values/networks.js';
+import { parseNetwork, printNetwork } from './values/networks.js';
 import type { Matcher } from './program.js';
+import type { ListType } from './types.js';
 
 export type ListEntryResult =
   | { readonly ok: true; readonly value: string }
@@ -48,4 +49,39 @@ function isNetworkWithin(entry: string, bound: Matcher): boolean {
     outer.network.first <= inner.network.first &&
     inner.network.last <= outer.network.last
   );
+}
+
+/**
+ * Entries, in canonical form, that would cover a value: an address, a domain, an IP address or a word, as people write it.
+ * The narrowest first; a list covers the value when it has one of them. Undefined for what is no such value.
+ */
+export function coveringEntries(type: ListType, raw: string): readonly string[] | undefined {
+  if (type === 'regex') return undefined;
+  const entry = parseEntry(type, raw);
+  if (!entry.ok) return undefined;
+  const { value } = entry;
+  if (type === 'address') {
+    const domain = splitAddress(value)?.domain ?? '';
+    return [...new Set([value, value.toLowerCase(), `*@${domain}`])];
+  }
+  if (type === 'domain') return [value, ...parentsOf(value)];
+  return type === 'network' ? [value, ...networksAround(value)] : [value];
+}
+
+/** `.b.c` and `.c` of `a.b.c`. */
+function parentsOf(domain: string): readonly string[] {
+  const labels = domain.replace(/^\./u, '').split('.');
+  return labels.slice(1).map((_label, index) => `.${labels.slice(index + 1).join('.')}`);
+}
+
+function networksAround(text: string): readonly string[] {
+  const parsed = parseNetwork(text);
+  if (!parsed.ok) return [];
+  const { version, first, prefix } = parsed.network;
+  const width = version === 4 ? 32 : 128;
+  return Array.from({ length: prefix }, (_unused, index) => {
+    const shorter = prefix - 1 - index;
+    const free = BigInt(width - shorter);
+    return printNetwork({ version, prefix: shorter, first: (first >> free) << free, last: -1n });
+  });
 }

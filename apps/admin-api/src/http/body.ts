@@ -15,6 +15,11 @@ function takesPolicy({ method, path }: Request): boolean {
   return method === 'PUT' && /^\/v1\/policies\/[^/]+\/drafts\/[^/]+\/?$/u.test(path);
 }
 
+/** True where the body may be larger than memory: its resource reads it, line by line. */
+function isStreamed({ method, path }: Request): boolean {
+  return method === 'POST' && /^\/v1\/lists\/[^/]+\/entries:import\/?$/u.test(path);
+}
+
 /** True where parts of a policy come as JSON. */
 function takesPart({ path }: Request): boolean {
   return path.startsWith('/v1/policies/');
@@ -33,6 +38,10 @@ export function bodyReader(maxPolicyBytes: number): RequestHandler {
       return;
     }
     refuseReservedNames(request.query, []);
+    if (isStreamed(request)) {
+      next();
+      return;
+    }
     const policy = takesPolicy(request);
     const large = policy || takesPart(request);
     const read = large ? readPolicy : readJson;

@@ -1,5 +1,6 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { IsOptional, IsRFC3339, IsString, MaxLength, MinLength } from 'class-validator';
+import { Type } from 'class-transformer';
+import { IsIn, IsInt, IsOptional, IsRFC3339, IsString, MaxLength, Min, MinLength } from 'class-validator';
 import { MAX_REASON_LENGTH } from '../http/reason.js';
 
 const MAX_VALUE_LENGTH = 1000;
@@ -120,4 +121,59 @@ export class EntryPath extends ListPath {
   @IsString()
   @MaxLength(MAX_VALUE_LENGTH)
   value!: string;
+}
+
+export class ImportQuery {
+  @ApiPropertyOptional({
+    type: String,
+    enum: ['merge', 'replace'],
+    default: 'merge',
+    description: '`replace`: entries that are not in the file are removed.',
+  })
+  @IsOptional()
+  @IsIn(['merge', 'replace'])
+  mode?: 'merge' | 'replace';
+
+  @ApiPropertyOptional({
+    type: 'integer',
+    minimum: 0,
+    description: 'Revision of the list that this is based on; where it is another one by then, the operation fails.',
+  })
+  @IsOptional()
+  @Type(() => Number)
+  @IsInt()
+  @Min(0)
+  ifRevision?: number;
+}
+
+export class ExportQuery {
+  @ApiPropertyOptional({ type: String, enum: ['ndjson', 'csv'], default: 'ndjson' })
+  @IsOptional()
+  @IsIn(['ndjson', 'csv'])
+  format?: 'ndjson' | 'csv';
+}
+
+export class LookupRequest {
+  @ApiProperty({ type: String, maxLength: MAX_VALUE_LENGTH, example: '203.0.113.9' })
+  @IsString()
+  @MinLength(1)
+  @MaxLength(MAX_VALUE_LENGTH)
+  value!: string;
+}
+
+export class LookupDto {
+  @ApiProperty({ type: String })
+  value!: string;
+
+  @ApiProperty({ type: 'integer', description: 'Revision of the list that was asked.' })
+  listRevision!: number;
+
+  @ApiProperty({ type: Boolean })
+  covered!: boolean;
+
+  @ApiPropertyOptional({ type: ListEntryDto, description: 'The narrowest entry that covers it.' })
+  entry?: ListEntryDto;
+
+  @ApiProperty({ type: [ListEntryDto], description: 'Wider entries that cover it too.' })
+  others!: ListEntryDto[];
 }

@@ -80,7 +80,7 @@ export class ListsService {
   }
 
   /** The live policy, when it has this managed list. */
-  private async definition(list: string): Promise<CompiledPolicy> {
+  async definition(list: string): Promise<CompiledPolicy> {
     const policy = await this.reader.compiled();
     if (policy.managedLists.some((it) => it.name === list)) return policy;
     const known = policy.managedLists.map((it) => `\`${it.name}\``).join(', ');
@@ -110,7 +110,7 @@ function noEntry(list: string, value: string): Problem {
   return new Problem('not-found', `\`${value}\` is not in \`${list}\``);
 }
 
-function entryDto(entry: ListEntry): Fields<ListEntryDto> {
+export function entryDto(entry: ListEntry): Fields<ListEntryDto> {
   return {
     value: entry.value,
     ...(entry.note !== undefined && { note: entry.note }),
