@@ -38,6 +38,11 @@ describe.each(folders.map(({ name }) => name))('example %s', (name) => {
     );
   });
 
+  test('tells editors where its schema is', () => {
+    const [, path = ''] = /^# yaml-language-server: \$schema=(\S+)\n/.exec(read('policy.yaml')) ?? [];
+    expect(JSON.parse(readFileSync(join(EXAMPLES, name, path), 'utf8'))).toHaveProperty('title', 'Postern policy');
+  });
+
   test('every rule is reached by one of its tests, of which there are at least two', () => {
     expect(result.findings.filter((finding) => finding.code === 'V2').map(({ message }) => message)).toEqual([]);
     if (result.ok) expect(runTests(result.policy).length).toBeGreaterThanOrEqual(2);

@@ -10,7 +10,8 @@
  */
 export { check, checkFiles, compile, compileFiles, readPolicy, type ReadPolicyResult } from './compile.js';
 export type { CompiledPolicy, CompileResult, NeededFacts } from './compiled.js';
-export { policyJsonSchema, type PolicyDocument } from './document.js';
+export type { PolicyDocument } from './document.js';
+export { policyJsonSchema } from './json-schema.js';
 export { patchPolicy, sameDocument, type EditResult, type PatchFault, type PatchStep } from './edit.js';
 export { explainGiven, type GivenExplanation, type GivenTexts } from './explain-given.js';
 export { explainNotice, explainTransaction, type Explanation } from './explain.js';
@@ -23,7 +24,7 @@ export { isProxy, mayXclient } from './identify.js';
 export { joinPolicies, type JoinResult, type PolicyFile } from './join.js';
 export { LIMIT_SLOW_MS, LIMIT_STAGES, limitKeys, type LimitStage } from './limits.js';
 export type { LimitCount, LimitKey, LimitProfile } from './limit-types.js';
-export { checkListEntry, coveringEntries, type ListEntryResult } from './list-entry.js';
+export { checkListEntry, type ListEntryResult } from './list-entry.js';
 export { renderVocabulary } from './render-vocabulary.js';
 export { runInvariants, type InvariantResult } from './run-invariants.js';
 export { runTests, type TestResult } from './run-tests.js';

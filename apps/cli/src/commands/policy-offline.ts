@@ -39,6 +39,15 @@ export function offlinePolicyCommands(policy: Command, context: CommandContext):
     .option('--write', 'change the files, each by itself')
     .addOption(new Option('--check', 'only say which of the files would change').conflicts('write'))
     .action((files: string[], options: FormatOptions) => formatFiles(context, files, options));
+  policy
+    .command('schema')
+    .description('print the JSON Schema of policies, for editors and other programs')
+    .action(() => printSchema(context));
+}
+
+async function printSchema(context: CommandContext): Promise<void> {
+  const { policyJsonSchema } = await import('#policy');
+  context.terminal.raw(`${JSON.stringify(policyJsonSchema(), undefined, 2)}\n`);
 }
 
 function pair(text: string): Pair {
@@ -120,8 +129,9 @@ async function explainFiles(context: CommandContext, names: readonly string[], o
   if (!result.ok) throw refused(context, files, result.findings);
   const given = explainGiven(result.policy, { facts: options.given, members: options.member ?? [] });
   if (!given.ok) throw new CommandError(EXIT.refused, given.messages[0] ?? '', given.messages.slice(1));
-  const { decision, steps, recipientSteps, lines } = given.explanation;
+  const { decision, steps, recipientSteps, lines, wouldChangeIf } = given.explanation;
   const [recipient] = decision.recipients;
+  const otherwise = wouldChangeIf.flat();
   const { verdict, by, reply, client, tags } = recipient ?? decision.mail;
   const said = {
     verdict,
@@ -131,11 +141,14 @@ async function explainFiles(context: CommandContext, names: readonly string[], o
     tags,
     ...(recipient !== undefined && { recipient: recipient.recipient }),
     ...(recipient?.route !== undefined && { route: recipient.route }),
+    ...(recipient?.reviewQueue !== undefined && { queue: recipient.reviewQueue }),
   };
-  show(context, { ...said, given: given.facts, steps: [...steps, ...recipientSteps.flat()], text: lines }, () => [
+  const answer = { ...said, given: given.facts, steps: [...steps, ...recipientSteps.flat()], text: lines };
+  show(context, { ...answer, wouldChangeIf: otherwise }, () => [
     ...fields(Object.entries(said)),
     '',
     ...lines.map(safe),
+    ...otherwise.map((text) => safe(`would be decided otherwise if ${text}`)),
   ]);
 }
 
