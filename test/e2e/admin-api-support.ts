@@ -118,7 +118,7 @@ export class ApiUnderTest {
 /** The application on a free port, over whatever database access is given. */
 export async function listening(
   access: DatabaseAccess,
-  more: Pick<AdminApiParts, 'evidence'> & { readonly maxRequestsPerSecond?: number } = {},
+  more: Pick<AdminApiParts, 'evidence' | 'requiredApprovals'> & { readonly maxRequestsPerSecond?: number } = {},
 ): Promise<{ app: NestExpressApplication; url: string }> {
   const logger = createLogger(process.env['TEST_LOG_LEVEL'] ?? 'silent', 'admin-api');
   const app = await createAdminApi({ database: access, logger, maxPolicyBytes: MAX_POLICY_BYTES, ...more });
