@@ -24,7 +24,7 @@ export { isProxy, mayXclient } from './identify.js';
 export { joinPolicies, type JoinResult, type PolicyFile } from './join.js';
 export { LIMIT_SLOW_MS, LIMIT_STAGES, limitKeys, type LimitStage } from './limits.js';
 export type { LimitCount, LimitKey, LimitProfile } from './limit-types.js';
-export { checkListEntry, type ListEntryResult } from './list-entry.js';
+export { checkListEntry, coveringEntries, type ListEntryResult } from './list-entry.js';
 export { renderVocabulary } from './render-vocabulary.js';
 export { runInvariants, type InvariantResult } from './run-invariants.js';
 export { runTests, type TestResult } from './run-tests.js';
