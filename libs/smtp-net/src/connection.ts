@@ -14,6 +14,7 @@ import type {
   CloseReason,
   Question,
   QuestionId,
+  RefusedCommand,
   Reply,
   SessionInput,
   SessionOutput,
@@ -21,18 +22,16 @@ import type {
 } from '#smtp-core';
 import { Answerer } from './answerer.js';
 import type { Arrival } from './arrive.js';
+import type { AnyAnswer } from './ask-hooks.js';
 import { sessionOptionsOf } from './connection-host.js';
 import type { ConnectionHost } from './connection-host.js';
 import { ContentPipe } from './content-pipe.js';
 import { Deadlines } from './deadlines.js';
-import type { ContentSink, Endpoint, ServerSession, SessionTraffic, XclientFacts } from './hooks.js';
-import { Flow } from './flow.js';
-import type { FlowOwner } from './flow.js';
+import type { Endpoint, ServerSession, SessionTraffic, XclientFacts } from './hooks.js';
+import { Flow, type FlowOwner } from './flow.js';
 import { Outbox } from './outbox.js';
-import { settle } from './settle.js';
 import type { HandshakeResult } from './tls-handshake.js';
-import { attach, detach } from './wire.js';
-import type { WireOwner } from './wire.js';
+import { attach, detach, type WireOwner } from './wire.js';
 
 const GO_ON: SessionInput = { kind: 'go-on' };
 /** How long a closed session's socket may take to deliver the last reply. */
@@ -123,10 +122,6 @@ export class Connection implements ServerSession, WireOwner, FlowOwner {
     this.#pump(0);
   }
 
-  onTurn(): void {
-    this.#pump(0);
-  }
-
   onEnd(): void {
     this.#answerer.greetNow();
     this.#receive({ kind: 'eof' });
@@ -158,12 +153,9 @@ export class Connection implements ServerSession, WireOwner, FlowOwner {
 
   tick(nowMs: number): void {
     if (nowMs >= this.#destroyAtMs) this.#host.handshakes.destroy(this.#socket);
-    else if (this.#deadlines.expired(this.#session, nowMs)) this.#timeOut();
-  }
-
-  // A question that waits for the client to read its replies does not keep the session open.
-  #timeOut(): void {
-    if (this.#session.awaits !== 'answer') this.#receive({ kind: 'timeout' });
+    else if (!this.#deadlines.expired(this.#session, nowMs)) return;
+    // A question that waits for the client to read its replies does not keep the session open.
+    else if (this.#session.awaits !== 'answer') this.#receive({ kind: 'timeout' });
     else this.#receive({ kind: 'close', reply: replyFor('timeout'), reason: 'timeout', when: 'now' });
   }
 
@@ -204,7 +196,8 @@ export class Connection implements ServerSession, WireOwner, FlowOwner {
       done += 1;
       this.#carryOut(output);
     }
-    this.#queue.splice(0, done);
+    if (done === this.#queue.length) this.#queue.length = 0;
+    else this.#queue.splice(0, done);
   }
 
   /** Lets the session read on; false when it has to wait. */
@@ -223,7 +216,7 @@ export class Connection implements ServerSession, WireOwner, FlowOwner {
     switch (output.kind) {
       case 'reply':
         this.#outbox.add(output.reply);
-        this.#tellRefused(output);
+        this.#tellRefused(output.refused, output.reply);
         return;
       case 'ask':
         this.#ask(output);
@@ -254,16 +247,29 @@ export class Connection implements ServerSession, WireOwner, FlowOwner {
       this.#answerFault(id, question.kind);
       return;
     }
-    this.#settle(
-      () => this.#answerer.answer(question),
-      (answer) => {
-        if ('sink' in answer) this.#takeSink(answer.sink);
-        this.#queue.push(...this.#session.receive({ kind: 'answer', to: id, answer }));
-      },
-      () => {
-        this.#answerFault(id, question.kind);
-      },
-    );
+    try {
+      const answer = this.#answerer.answer(question);
+      if (!(answer instanceof Promise)) this.#takeAnswer(id, answer);
+      else {
+        this.#await(
+          answer.then((given) => {
+            this.#takeAnswer(id, given);
+          }),
+          () => {
+            this.#answerFault(id, question.kind);
+          },
+        );
+      }
+    } catch (error) {
+      this.#host.bug(error, this);
+      this.#answerFault(id, question.kind);
+    }
+  }
+
+  #takeAnswer(id: QuestionId, answer: AnyAnswer): void {
+    if ('sink' in answer && this.#session.awaits === 'nothing') answer.sink.abort();
+    else if ('sink' in answer) this.#content.open(answer.sink);
+    this.#queue.push(...this.#session.receive({ kind: 'answer', to: id, answer }));
   }
 
   /** What went wrong here is no fault of the client, who may come again. */
@@ -284,12 +290,15 @@ export class Connection implements ServerSession, WireOwner, FlowOwner {
     const isInjected = raw.readableLength > 0;
     this.#outbox.flush();
     if (settings.tls === undefined || isInjected) raw.destroy();
-    this.#settle(
-      () => (settings.tls === undefined ? { ok: false as const } : handshakes.begin(raw, settings.tls, limits)),
-      (result: HandshakeResult) => {
+    if (settings.tls === undefined) this.#takeTls({ ok: false });
+    else {
+      const handshake = handshakes.begin(raw, settings.tls, limits).then((result) => {
         this.#takeTls(result);
-      },
-    );
+      });
+      this.#await(handshake, () => {
+        this.#end421();
+      });
+    }
   }
 
   #takeTls(result: HandshakeResult): void {
@@ -315,42 +324,43 @@ export class Connection implements ServerSession, WireOwner, FlowOwner {
     this.#queue.push(...this.#session.receive({ kind: 'answer', to: id, answer }));
   }
 
-  #takeSink(sink: ContentSink): void {
-    if (this.#session.awaits === 'nothing') sink.abort();
-    else this.#content.open(sink);
-  }
-
   #giveContent(bytes: Uint8Array): void {
-    this.#settle(
-      () => (this.#session.awaits === 'nothing' ? undefined : this.#content.write(bytes)),
-      () => undefined,
-      () => {
-        this.#tell(() => {
-          this.#content.fail();
+    if (this.#session.awaits === 'nothing') return;
+    try {
+      const written = this.#content.write(bytes);
+      if (written instanceof Promise) {
+        this.#await(written, () => {
+          this.#failContent();
         });
-      },
-    );
+      }
+    } catch (error) {
+      this.#host.bug(error, this);
+      this.#failContent();
+    }
   }
 
-  /** What is thrown is told, and then `failed` is called, or the session ends. */
-  #settle<T>(ask: () => T | Promise<T>, take: (value: T) => void, failed?: () => void): void {
-    const isPending = settle(ask, {
-      take,
-      fail: (error) => {
-        this.#host.bug(error, this);
-        if (failed === undefined) this.#end421();
-        else failed();
-      },
-      done: () => {
-        this.#waiting = false;
-        this.#pump(0);
-      },
+  #failContent(): void {
+    this.#tell(() => {
+      this.#content.fail();
     });
-    if (isPending) this.#waiting = true;
   }
 
-  #tellRefused({ refused, reply }: Extract<SessionOutput, { kind: 'reply' }>): void {
-    if (refused !== undefined) this.#tell(() => this.#host.hooks.commandRefused?.(this, refused, reply));
+  /** Nothing goes on before `settling` has settled. `failed` is called when it rejects. */
+  #await(settling: Promise<unknown>, failed: () => void): void {
+    this.#waiting = true;
+    const goOn = (): void => {
+      this.#waiting = false;
+      this.#pump(0);
+    };
+    settling.then(goOn, (error: unknown) => {
+      this.#host.bug(error, this);
+      failed();
+      goOn();
+    });
+  }
+
+  #tellRefused(command: RefusedCommand | undefined, reply: Reply): void {
+    if (command) this.#tell(() => this.#host.hooks.commandRefused?.(this, command, reply));
   }
 
   #endTransaction({ why, reply }: Extract<SessionOutput, { kind: 'transaction-ended' }>): void {
@@ -364,10 +374,10 @@ export class Connection implements ServerSession, WireOwner, FlowOwner {
     // A client that reads no replies is not waited for. (Asked before the last reply is added.)
     const isDeaf = reason === 'timeout' && this.#outbox.waitingBytes > 0;
     this.#outbox.flush();
-    this.#settle(
-      () => this.#answerer.leave(),
-      () => undefined,
-    );
+    this.#tell(() => {
+      const leaving = this.#answerer.leave();
+      if (leaving instanceof Promise) this.#await(leaving, () => undefined);
+    });
     this.#destroyAtMs = Math.min(this.#destroyAtMs, this.#host.clock.nowMs + LINGER_MS);
     // Reading goes on to the end: closing with unread octets would reset the connection under the last reply.
     if (isDeaf) this.#socket.destroy();

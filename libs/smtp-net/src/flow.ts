@@ -11,8 +11,8 @@ import type { Resting, Turns } from './turns.js';
 const MAX_WAITING_BYTES = 65_536;
 
 export interface FlowOwner {
-  /** The rest is over. */
-  onTurn(): void;
+  /** The rest is over, or what was written has left. */
+  onDrain(): void;
 }
 
 export class Flow implements Resting {
@@ -70,7 +70,7 @@ export class Flow implements Resting {
 
   goOn(): void {
     this.#resting = false;
-    this.#owner.onTurn();
+    this.#owner.onDrain();
   }
 
   /** `isBusy`: what was read is not worked off yet, and more must not come. */
