@@ -7,11 +7,10 @@ import { Worker } from 'node:worker_threads';
 import {
   check,
   compile,
-  ParcelReceiver,
+  receiveParcels,
   patchPolicy,
   type CompileResult,
   type EditResult,
-  type Parcel,
   type PatchStep,
 } from '#policy';
 
@@ -42,27 +41,8 @@ export async function patchAside(source: string, steps: readonly PatchStep[]): P
 async function inThread(source: string, withTests: boolean): Promise<CompileResult> {
   const worker = new Worker(new URL('./policy-worker.js', import.meta.url), { workerData: { source, withTests } });
   try {
-    return await receive(worker);
+    return await receiveParcels(worker, nextTurn);
   } finally {
     await worker.terminate();
   }
-}
-
-function receive(worker: Worker): Promise<CompileResult> {
-  const receiver = new ParcelReceiver();
-  return new Promise((resolve, reject) => {
-    const ask = (): void => {
-      worker.postMessage('next');
-    };
-    worker.on('error', reject);
-    worker.on('exit', (code) => {
-      reject(new Error(`the thread that checks ended with ${String(code)}`));
-    });
-    worker.on('message', (parcel: Parcel) => {
-      const result = receiver.take(parcel);
-      if (result === undefined) void nextTurn().then(ask);
-      else resolve(result);
-    });
-    ask();
-  });
 }

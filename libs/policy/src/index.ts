@@ -41,7 +41,7 @@ export {
 } from './sections.js';
 export { createSnapshot, type Snapshot, type SnapshotOptions } from './snapshot.js';
 export type { ConditionStep, Step } from './trace.js';
-export { ParcelReceiver, parcelsOf, type Parcel } from './transfer.js';
+export { parcelsOf, receiveParcels } from './transfer.js';
 export { decideTransaction, type DecideOptions } from './transaction.js';
 export type {
   AddedRecipient,

@@ -125,6 +125,34 @@ export class ParcelReceiver {
   }
 }
 
+/** A thread that gives its parcels one by one, each when it is asked for: what this library has to know of one. */
+export interface ParcelThread {
+  postMessage(message: string): void;
+  on(event: 'message', listener: (parcel: Parcel) => void): unknown;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  on(event: 'exit', listener: (code: number) => void): unknown;
+}
+
+/** What the thread has made; between two parcels whoever else needs this thread gets a turn. */
+export function receiveParcels(thread: ParcelThread, nextTurn: () => Promise<unknown>): Promise<CompileResult> {
+  const receiver = new ParcelReceiver();
+  return new Promise((resolve, reject) => {
+    const ask = (): void => {
+      thread.postMessage('next');
+    };
+    thread.on('error', reject);
+    thread.on('exit', (code) => {
+      reject(new Error(`the thread that compiles ended with ${String(code)}`));
+    });
+    thread.on('message', (parcel) => {
+      const result = receiver.take(parcel);
+      if (result === undefined) void nextTurn().then(ask);
+      else resolve(result);
+    });
+    ask();
+  });
+}
+
 type Container = unknown[] | Map<unknown, unknown> | Set<unknown>;
 
 function emptyContainer(kind: Parcel['kind']): Container {
