@@ -13,6 +13,7 @@ import {
   type RecipientDecision,
   type Snapshot,
 } from '#policy';
+import { runs } from '../support/fuzz.js';
 import {
   arbitraryDocument,
   arbitraryFacts,
@@ -51,7 +52,8 @@ function withRules(
 const PHASES = fc.constantFrom('connect', 'helo', 'mail', 'rcpt');
 /** Compiling costs more than judging: each document is judged with many facts. */
 const manyFacts = fc.array(arbitraryFacts, { minLength: 15, maxLength: 25 });
-const RUNS = { numRuns: 120 };
+/** `npm run fuzz` takes more. */
+const RUNS = runs(50, 0.1);
 
 describe('judging', () => {
   test('enough generated documents compile, or nothing would be tested here', () => {
@@ -106,7 +108,7 @@ describe('judging', () => {
           expect(explainTransaction(snapshot, shared, [own]).decision.recipients).toEqual(indexed.recipients);
         }
       }),
-      { numRuns: 80 },
+      runs(40, 0.1),
     );
   });
 
@@ -125,7 +127,7 @@ describe('judging', () => {
           expect(facts['listener']).toBe('internal');
         }
       }),
-      { numRuns: 400 },
+      runs(150, 0.1),
     );
   });
 
@@ -171,7 +173,7 @@ describe('judging', () => {
           expect(judge(snapshot, facts).verdict).toBe('accept');
         }
       }),
-      { numRuns: 400 },
+      runs(150, 0.1),
     );
   });
 });
