@@ -7,6 +7,7 @@
  *   const { header, attachments } = scanner.report();
  */
 export { extensionsOf, type Attachment } from './attachment.js';
+export { contentFacts, type ContentFact, type ScannedContent } from './content-facts.js';
 export { decodeWords } from './encoded-words.js';
 export type { HeaderBlock, HeaderField } from './fields.js';
 export { MIME_LIMITS, type MimeFault, type MimeLimits } from './limits.js';

@@ -2,14 +2,12 @@
  * Explains a transaction that somebody made up: facts as people type them, checked like those of a document's tests.
  * Managed lists have the members that are given, else none, as in tests.
  */
-import { parseGiven } from './compile/expectations.js';
 import type { CompiledPolicy } from './compiled.js';
 import { explainTransaction, type Explanation } from './explain.js';
+import { readFact } from './given-facts.js';
 import { checkListEntry } from './list-entry.js';
-import { nearest } from './nearest.js';
 import { splitFacts, testSnapshot } from './run-tests.js';
 import type { Facts, FactValue } from './types.js';
-import { FACTS, factNamed, type FactDefinition } from './vocabulary.js';
 
 /** Pairs of name and text, as they were typed. */
 export interface GivenTexts {
@@ -21,8 +19,6 @@ export interface GivenTexts {
 export type GivenExplanation =
   | { readonly ok: true; readonly explanation: Explanation; readonly facts: Facts }
   | { readonly ok: false; readonly messages: readonly string[] };
-
-type Parsed<Value> = { readonly value: Value } | { readonly message: string };
 
 export function explainGiven(policy: CompiledPolicy, given: GivenTexts): GivenExplanation {
   const messages: string[] = [];
@@ -42,44 +38,4 @@ export function explainGiven(policy: CompiledPolicy, given: GivenTexts): GivenEx
   const { shared, own } = splitFacts(facts);
   const explanation = explainTransaction(testSnapshot(policy, { lists }), shared, own === undefined ? [] : [own], true);
   return { ok: true, explanation, facts };
-}
-
-function readFact(policy: CompiledPolicy, name: string, text: string): Parsed<FactValue> {
-  const fact = factNamed(name);
-  if (fact === undefined) {
-    const guess = nearest(
-      name,
-      FACTS.map((each) => each.name),
-    );
-    return { message: `unknown fact \`${name}\`${guess === undefined ? '' : `, did you mean \`${guess}\`?`}` };
-  }
-  if (text === 'unknown') return { value: { unknown: 'given as unknown' } };
-  if (fact.name === 'client' || fact.name === 'tag') {
-    return { message: `fact \`${name}\` follows from the other facts, expected \`unknown\` or nothing` };
-  }
-  const value = fact.multiple === true ? valuesOf(policy, fact, text) : valueOf(policy, fact, text);
-  return value === undefined ? { message: `\`${text}\` is no value of \`${name}\` (${fact.meaning})` } : { value };
-}
-
-/** Several values are separated by commas. */
-function valuesOf(policy: CompiledPolicy, fact: FactDefinition, text: string): FactValue | undefined {
-  const values = text.split(',').map((each) => valueOf(policy, fact, each.trim()));
-  return values.every((value) => typeof value === 'string') ? values : undefined;
-}
-
-function valueOf(policy: CompiledPolicy, fact: FactDefinition, text: string): FactValue | undefined {
-  switch (fact.type) {
-    case 'boolean':
-      return text === 'true' ? true : text === 'false' ? false : undefined;
-    case 'number':
-      return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
-    case 'enum':
-      return fact.values?.includes(text) === true ? text : undefined;
-    case 'name':
-      return policy.listeners.some((listener) => listener.name === text) ? text : undefined;
-    case 'address':
-      return text === '<>' ? '' : parseGiven(fact, text);
-    default:
-      return parseGiven(fact, text);
-  }
 }

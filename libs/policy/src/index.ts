@@ -17,6 +17,7 @@ export { explainGiven, type GivenExplanation, type GivenTexts } from './explain-
 export { explainNotice, explainTransaction, type Explanation } from './explain.js';
 export { formatPolicy, type FormatResult } from './format.js';
 export { judgeConnect, judgeHelo, judgeMail, judgeNotice, judgeRecipient } from './judge.js';
+export { readGivenFacts, type GivenFacts, type GivenFault } from './given-facts.js';
 export { GREYLIST_RETRY_WINDOW_MS, greylistNetwork } from './greylist.js';
 export { ClassKeeper, judgeMessage, settleVerdicts, type MessageJudgement } from './judge-message.js';
 export { judgeRouting, mayRedirectTo, type RoutingQuestion } from './judge-routing.js';

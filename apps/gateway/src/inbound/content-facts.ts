@@ -1,102 +1,15 @@
 /** What the scanner saw of the content → facts, those that the policy asks for and no others. */
-import { decodeWords, extensionsOf, readMailboxes, type HeaderField, type ScanReport } from '#mime';
-import { parseAddress, type Facts, type FactValue } from '#policy';
+import { contentFacts as factsOfContent, type ScannedContent } from '#mime';
+import { parseAddress, type Facts } from '#policy';
 import { isContentAuthFact } from '../mail-auth/mail-auth-facts.js';
 
-/** Of all values of a fact together: they are recorded with the transaction. */
-const MAX_FACT_CHARS = 65_536;
-const MAX_MAILBOXES = 1000;
-const HEADER_PREFIX = 'header.';
-const TOO_MUCH: FactValue = { unknown: 'mime.limit' };
-
-export interface ScannedContent {
-  readonly report: ScanReport;
-  /** Octets received. */
-  readonly sizeBytes: number;
-}
-
 /** `size` is always among them: that content was judged can be told by it. */
-export function contentFacts(wanted: ReadonlySet<string>, { report, sizeBytes }: ScannedContent): Facts {
-  const facts: Record<string, FactValue> = { size: sizeBytes };
-  for (const name of wanted) {
-    const isMadeElsewhere = name === 'size' || name === 'from.domain' || isContentAuthFact(name);
-    const value = isMadeElsewhere ? undefined : valueOf(name, report);
-    if (value !== undefined) facts[name] = bounded(value);
-  }
-  // Domains follow from the addresses, which therefore have to be recorded.
-  if (wanted.has('from.domain') && !('from' in facts)) {
-    const from = valueOf('from', report);
-    if (from !== undefined) facts['from'] = bounded(from);
-  }
-  return facts;
+export function contentFacts(wanted: ReadonlySet<string>, scanned: Omit<ScannedContent, 'readAddress'>): Facts {
+  const own = new Set([...wanted].filter((name) => !isContentAuthFact(name)));
+  return factsOfContent(own, { ...scanned, readAddress });
 }
 
-/** Undefined: absent. */
-function valueOf(name: string, report: ScanReport): FactValue | undefined {
-  return name.startsWith('attachment.') ? attachmentFact(name, report) : headerFact(name, report);
-}
-
-function attachmentFact(name: string, { attachments }: ScanReport): FactValue | undefined {
-  if ('fault' in attachments) return { unknown: attachments.fault };
-  switch (name) {
-    case 'attachment.name':
-      return manyOrAbsent(attachments.flatMap(({ names }) => names));
-    case 'attachment.extension':
-      return manyOrAbsent(attachments.flatMap(({ names }) => names.flatMap(extensionsOf)));
-    case 'attachment.type':
-      return manyOrAbsent(attachments.map(({ type }) => type));
-    case 'attachment.size':
-      return attachments.length === 0 ? undefined : attachments.map(({ sizeBytes }) => sizeBytes);
-    default:
-      throw new Error(`no reader for the fact ${name}`);
-  }
-}
-
-function headerFact(name: string, { header }: ScanReport): FactValue | undefined {
-  if (header === undefined) return TOO_MUCH;
-  const { fields } = header;
-  if (name.startsWith(HEADER_PREFIX)) return manyOrAbsent(valuesOf(fields, name.slice(HEADER_PREFIX.length)));
-  switch (name) {
-    case 'from':
-    case 'from.count':
-      return fromFact(name, valuesOf(fields, 'from'));
-    case 'subject':
-      return manyOrAbsent(valuesOf(fields, 'subject').map(decodeWords));
-    case 'received':
-      return valuesOf(fields, 'received').length;
-    default:
-      throw new Error(`no reader for the fact ${name}`);
-  }
-}
-
-function fromFact(name: string, fields: readonly string[]): FactValue | undefined {
-  const addresses: string[] = [];
-  let isMalformed = false;
-  for (const field of fields) {
-    const mailboxes = readMailboxes(field, MAX_MAILBOXES);
-    if (mailboxes === undefined || addresses.length > MAX_MAILBOXES) return TOO_MUCH;
-    isMalformed ||= mailboxes.malformed;
-    for (const written of mailboxes.addresses) {
-      const address = parseAddress(written);
-      if (address.ok) addresses.push(address.address);
-      else isMalformed = true;
-    }
-  }
-  if (name === 'from.count') return isMalformed ? 0 : addresses.length;
-  return isMalformed ? { unknown: 'an address in From can not be read' } : manyOrAbsent(addresses);
-}
-
-function valuesOf(fields: readonly HeaderField[], name: string): readonly string[] {
-  return fields.flatMap((field) => (field.name === name ? [field.value] : []));
-}
-
-function manyOrAbsent(values: readonly string[]): FactValue | undefined {
-  return values.length === 0 ? undefined : [...new Set(values)];
-}
-
-function bounded(value: FactValue): FactValue {
-  if (!Array.isArray(value)) return value;
-  const texts: readonly unknown[] = value;
-  const total = texts.reduce<number>((sum, text) => sum + (typeof text === 'string' ? text.length : 8), 0);
-  return total > MAX_FACT_CHARS ? TOO_MUCH : value;
+function readAddress(written: string): string | undefined {
+  const address = parseAddress(written);
+  return address.ok ? address.address : undefined;
 }
