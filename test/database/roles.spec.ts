@@ -84,6 +84,34 @@ test('the admin API’s role does all that the API does', async () => {
   await api.nodes.list();
 });
 
+test('operators work by the admin API’s role, and the gateway’s knows what they want', async () => {
+  const ann = { actor: 'ann' };
+  const message = makeMessage();
+  await gateway.messages.accept(message);
+  await api.destinations.suspend({ domain: 'example.net', ...ann });
+  expect(await gateway.destinations.suspended()).toMatchObject([{ domain: 'example.net' }]);
+  await gateway.destinations.keepHouse();
+  await api.destinations.resume({ domain: 'example.net', ...ann });
+  const wanted = (kind: 'hold' | 'drop') =>
+    message.recipients.map(({ id }) => ({ messageId: message.id, id, change: { kind } }));
+  for (const kind of ['hold', 'drop'] as const) {
+    expect(await api.queueAdministration.change(wanted(kind), ann)).toMatchObject({
+      recipients: [{ outcome: 'changed' }],
+    });
+  }
+  await api.drains.drain({ name: 'one', ...ann });
+  expect(await gateway.drains.isDrained('one')).toBe(true);
+  await api.drains.resume({ name: 'one', ...ann });
+  const asked = api.questions.ask({ kind: 'resolve', domain: 'example.net', facts: {}, routes: [] }, ['one'], 5_000);
+  await eventually(async () => {
+    const [question] = await database.query<{ id: string }>('select id from gateway_question');
+    if (question === undefined) return false;
+    await gateway.questions.answer(question.id, 'one', {});
+    return true;
+  });
+  expect(await asked).toHaveLength(1);
+});
+
 describe('refused', () => {
   test('to the gateway: any change of the audit, retention, tables, keys', async () => {
     const allowed = await refused(GATEWAY, [

@@ -1,30 +1,20 @@
 /** What operators do to the queue, to destinations and to gateways, end to end: over REST, over the CLI, and on the wire. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { join } from 'node:path';
 import { ForeignMx } from '../support/foreign-mx.js';
 import { freePorts } from '../support/free-port.js';
 import { messageIn, readMaildir } from '../support/maildir.js';
-import { runProgram, type ProgramResult } from '../support/run-program.js';
-import { PROJECT, RunningPostern } from '../support/running-postern.js';
+import { QueueOperator } from '../support/queue-operator.js';
+import { RunningPostern } from '../support/running-postern.js';
 import { SmtpDialog } from '../support/smtp-dialog.js';
 import { testPolicy, type PolicyDocument } from '../support/test-policy.js';
 import { waitFor } from '../support/wait.js';
 import { Workspace } from '../support/workspace.js';
 
-interface Entry {
-  readonly id: string;
-  readonly transaction: string;
-  readonly recipient: string;
-  readonly route: string;
-  readonly state: string;
-  readonly attempts: number;
-}
-
 const workspace = new Workspace('queue-operations');
 let postern: RunningPostern;
+let operator: QueueOperator;
 /** Defers everybody until it is told otherwise. */
 let mx: ForeignMx;
-/** Takes the recipient and says no more. */
 let slow: ForeignMx;
 let deadPort = 0;
 /** The same after a restart. */
@@ -69,6 +59,7 @@ beforeAll(async () => {
   slow = await ForeignMx.listen(HANGING);
   [deadPort = 0, smtpPort = 0] = await freePorts(2);
   postern = workspace.use(await RunningPostern.start({ dataDir: workspace.path('data'), policy: policy() }));
+  operator = new QueueOperator(postern, smtpPort);
 }, 180_000);
 afterAll(async () => {
   await workspace.close();
@@ -76,70 +67,22 @@ afterAll(async () => {
   await slow.close();
 }, 60_000);
 
-async function send(recipient: string, subject: string, sender = 'ann@capture.test'): Promise<void> {
-  const dialog = await SmtpDialog.start({ port: smtpPort });
-  const content = Buffer.from(`From: ${sender}\r\nSubject: ${subject}\r\n\r\nbody\r\n`);
-  const reply = await dialog.deliver({ sender, recipients: [recipient] }, content);
-  await dialog.quit();
-  if (reply.code !== 250) throw new Error(reply.text);
-}
-
-async function entries(query: Readonly<Record<string, string>>): Promise<readonly Entry[]> {
-  const path = `/v1/messages?${new URLSearchParams(query).toString()}`;
-  return ((await postern.api.expectOk('GET', path)) as { data: Entry[] }).data;
-}
-
-function entryWhen(recipient: string, state: string): Promise<Entry> {
-  return waitFor(`${recipient} to be ${state}`, async () =>
-    (await entries({ recipient })).find((it) => it.state === state),
-  );
-}
-
-/** A message that its next hop deferred. */
-async function deferred(recipient: string, subject: string): Promise<Entry> {
-  await send(recipient, subject);
-  return entryWhen(recipient, 'deferred');
-}
-
-function change(
-  id: string,
-  verb: string,
-  body: object = {},
-  reason = 'ticket 4711',
-): Promise<{ status: number; body: unknown; text: string; headers: Headers }> {
-  return postern.api.request('POST', `/v1/messages/${id}:${verb}`, {
-    body: JSON.stringify(body),
-    headers: { Reason: reason },
-  });
-}
-
-function cli(...args: readonly string[]): Promise<ProgramResult> {
-  return runProgram(process.execPath, [join(PROJECT, 'dist/apps/cli/src/main.js'), ...args], {
-    env: { PATH: process.env['PATH'] ?? '', POSTERN_DATA_DIR: postern.dataDir },
-    stdin: Buffer.alloc(0),
-    cwd: workspace.folder,
-  });
-}
-
 function delivered(subject: string): number {
   return mx.accepted.filter(({ content }) => content.includes(`Subject: ${subject}\r\n`)).length;
 }
 
-const state = async (id: string): Promise<string | undefined> =>
-  (await postern.api.transaction(id)).recipients[0]?.state;
-
 describe('one message', () => {
   test('is held, found, shown, and delivered once when it is released; all of it is on record', async () => {
-    const { id, transaction } = await deferred('ann@held.test', 'held mail');
-    expect(await change(id, 'hold')).toMatchObject({
+    const { id, transaction } = await operator.deferred('ann@held.test', 'held mail');
+    expect(await operator.change(id, 'hold')).toMatchObject({
       status: 200,
       body: { recipients: [{ outcome: 'changed', after: { state: 'held' } }] },
     });
     open = true;
-    expect(await change(id, 'retry')).toMatchObject({ status: 409 });
-    expect((await cli('queue', 'list', '--state', 'held')).stdout).toContain('ann@held.test');
-    expect((await cli('queue', 'show', transaction)).stdout).toContain('is held by');
-    expect((await cli('queue', 'release', transaction, '--reason', 'fine now')).stdout).toContain('changed');
+    expect(await operator.change(id, 'retry')).toMatchObject({ status: 409 });
+    expect((await operator.cli('queue', 'list', '--state', 'held')).stdout).toContain('ann@held.test');
+    expect((await operator.cli('queue', 'show', transaction)).stdout).toContain('is held by');
+    expect((await operator.cli('queue', 'release', transaction, '--reason', 'fine now')).stdout).toContain('changed');
     await waitFor('the delivery', () => delivered('held mail') === 1);
     open = false;
     const story = await waitFor('its end', async () => {
@@ -162,29 +105,29 @@ describe('one message', () => {
       },
       { kind: 'queue.released', data: { reason: 'fine now' } },
     ]);
-    expect(await change(id, 'hold')).toMatchObject({ status: 404 });
+    expect(await operator.change(id, 'hold')).toMatchObject({ status: 404 });
   });
 
   test('is tried now', async () => {
-    const { transaction } = await deferred('ann@retried.test', 'retried mail');
+    const { transaction } = await operator.deferred('ann@retried.test', 'retried mail');
     open = true;
-    expect((await cli('queue', 'retry', transaction)).code).toBe(0);
+    expect((await operator.cli('queue', 'retry', transaction)).code).toBe(0);
     await waitFor('the delivery', () => delivered('retried mail') === 1);
     open = false;
   });
 
   test('gets another route: a named one, or the one that the policy in force chooses', async () => {
-    const named = await deferred('ann@named.test', 'named route');
-    const chosen = await deferred('ann@chosen.test', 'chosen route');
-    const wrong = await change(named.id, 'reroute', { route: 'nowhere' });
+    const named = await operator.deferred('ann@named.test', 'named route');
+    const chosen = await operator.deferred('ann@chosen.test', 'chosen route');
+    const wrong = await operator.change(named.id, 'reroute', { route: 'nowhere' });
     expect(wrong).toMatchObject({ status: 422 });
     expect(wrong.text).toContain('`other`');
-    expect(await change(named.id, 'reroute', { route: 'other' })).toMatchObject({
+    expect(await operator.change(named.id, 'reroute', { route: 'other' })).toMatchObject({
       status: 200,
       body: { recipients: [{ after: { route: 'other' } }] },
     });
     await messageIn(postern.maildir('other'), (content) => content.includes('named route'));
-    expect(await change(chosen.id, 'reroute')).toMatchObject({
+    expect(await operator.change(chosen.id, 'reroute')).toMatchObject({
       status: 200,
       body: { recipients: [{ outcome: 'unchanged' }] },
     });
@@ -194,36 +137,38 @@ describe('one message', () => {
         routing: [{ name: 'moved', when: { 'recipient.domain': ['chosen.test'] }, route: 'other' }, ...routing],
       }),
     );
-    expect(await state(chosen.transaction)).toBe('deferred');
-    expect((await cli('queue', 'reroute', chosen.id)).code).toBe(0);
+    expect(await operator.state(chosen.transaction)).toBe('deferred');
+    expect((await operator.cli('queue', 'reroute', chosen.id)).code).toBe(0);
     await messageIn(postern.maildir('other'), (content) => content.includes('chosen route'));
     await postern.api.publish(policy());
   });
 
   test('goes to another address, within accepted domains only', async () => {
-    const { id, transaction } = await deferred('ann@redirected.test', 'redirected mail');
-    const refused = await change(id, 'redirect', { to: 'eve@elsewhere.test' });
+    const { id, transaction } = await operator.deferred('ann@redirected.test', 'redirected mail');
+    const refused = await operator.change(id, 'redirect', { to: 'eve@elsewhere.test' });
     expect(refused).toMatchObject({ status: 422 });
     expect(refused.text).toContain('`elsewhere.test` is not an accepted domain');
-    expect(await change(id, 'redirect', { to: 'not an address' })).toMatchObject({ status: 422 });
-    expect((await cli('queue', 'redirect', id, '--to', 'bob@capture.test')).code).toBe(0);
+    expect(await operator.change(id, 'redirect', { to: 'not an address' })).toMatchObject({ status: 422 });
+    expect((await operator.cli('queue', 'redirect', id, '--to', 'bob@capture.test')).code).toBe(0);
     const mail = await messageIn(postern.maildir('capture'), (content) => content.includes('redirected mail'));
     expect(mail.toString()).toContain('Delivered-To: bob@capture.test');
-    await waitFor('its end', async () => (await state(transaction)) === 'delivered');
+    await waitFor('its end', async () => (await operator.state(transaction)) === 'delivered');
   });
 
   test('is given up, with one bounce; or dropped, with none', async () => {
-    const given = await deferred('ann@given-up.test', 'given up mail');
-    const dropped = await deferred('ann@dropped.test', 'dropped mail');
+    const given = await operator.deferred('ann@given-up.test', 'given up mail');
+    const dropped = await operator.deferred('ann@dropped.test', 'dropped mail');
     expect((await postern.api.request('POST', `/v1/messages/${dropped.id}:drop`)).status).toBe(400);
-    expect(await change(dropped.id, 'drop')).toMatchObject({ status: 200 });
-    expect(await change(given.id, 'expire')).toMatchObject({
+    expect(await operator.change(dropped.id, 'drop')).toMatchObject({ status: 200 });
+    expect(await operator.change(given.id, 'expire')).toMatchObject({
       status: 200,
       body: { recipients: [{ after: { state: 'expiring' } }] },
     });
     await waitFor(
       'their ends',
-      async () => (await state(given.transaction)) === 'expired' && (await state(dropped.transaction)) === 'discarded',
+      async () =>
+        (await operator.state(given.transaction)) === 'expired' &&
+        (await operator.state(dropped.transaction)) === 'discarded',
     );
     const bounce = await messageIn(postern.maildir('capture'), (content) => content.includes('ann@given-up.test'));
     expect(bounce.toString()).toMatch(/Status: 4\.4\.7/u);
@@ -235,7 +180,7 @@ describe('one message', () => {
   });
 
   test('in a dry run is found out and stays; a stale If-Match and a repeated key change nothing', async () => {
-    const { id, transaction } = await deferred('ann@tried.test', 'tried mail');
+    const { id, transaction } = await operator.deferred('ann@tried.test', 'tried mail');
     const tried = await postern.api.request('POST', `/v1/messages/${id}:hold?dryRun=true`);
     expect(tried.body).toMatchObject({ dryRun: true, recipients: [{ outcome: 'changed', after: { state: 'held' } }] });
     const read = await postern.api.request('GET', `/v1/messages/${transaction}`);
@@ -247,32 +192,34 @@ describe('one message', () => {
     expect([again.status, again.headers.get('idempotent-replayed')]).toEqual([200, 'true']);
     const stale = await postern.api.request('POST', `/v1/messages/${id}:release`, { headers: { 'If-Match': etag } });
     expect(stale.status).toBe(412);
-    expect(await change(id, 'drop')).toMatchObject({ status: 200 });
+    expect(await operator.change(id, 'drop')).toMatchObject({ status: 200 });
   });
 });
 
 describe('mail that a gateway has', () => {
   test('is given back when it was not begun, and refused with 409 while it is on the wire', async () => {
-    await send('first@slow.test', 'on the wire');
+    await operator.send('first@slow.test', 'on the wire');
     await waitFor('the recipient on the wire', () => slow.commands.some((line) => line.includes('first@slow.test')));
-    await send('second@slow.test', 'in memory');
-    const waiting = await entryWhen('second@slow.test', 'delivering');
-    const wire = await entryWhen('first@slow.test', 'delivering');
-    const busy = await change(wire.id, 'drop');
+    await operator.send('second@slow.test', 'in memory');
+    const waiting = await operator.entryWhen('second@slow.test', 'delivering');
+    const wire = await operator.entryWhen('first@slow.test', 'delivering');
+    const busy = await operator.change(wire.id, 'drop');
     expect(busy).toMatchObject({ status: 409 });
     expect(busy.headers.get('retry-after')).toBe('5');
-    expect(await change(waiting.id, 'hold')).toMatchObject({
+    expect(await operator.change(waiting.id, 'hold')).toMatchObject({
       status: 200,
       body: { recipients: [{ outcome: 'changed' }] },
     });
-    expect((await change(waiting.id, 'reroute', { route: 'other' })).status).toBe(200);
-    expect(await entries({ recipient: 'second@slow.test' })).toMatchObject([{ state: 'held', route: 'other' }]);
+    expect((await operator.change(waiting.id, 'reroute', { route: 'other' })).status).toBe(200);
+    expect(await operator.entries({ recipient: 'second@slow.test' })).toMatchObject([
+      { state: 'held', route: 'other' },
+    ]);
     const { port } = slow;
     await slow.close();
     slow = await ForeignMx.listen({}, port);
-    await entryWhen('first@slow.test', 'deferred');
-    expect((await change(wire.id, 'retry')).status).toBe(200);
-    expect((await change(waiting.id, 'release')).status).toBe(200);
+    await operator.entryWhen('first@slow.test', 'deferred');
+    expect((await operator.change(wire.id, 'retry')).status).toBe(200);
+    expect((await operator.change(waiting.id, 'release')).status).toBe(200);
     await messageIn(postern.maildir('other'), (content) => content.includes('in memory'));
     await waitFor('the delivery', () => slow.accepted.length === 1);
     expect(slow.accepted[0]?.content.toString()).toContain('on the wire');
@@ -283,10 +230,10 @@ describe('many messages', () => {
   const BULK = 6;
 
   test('are changed by a filter, with counts, progress and a record of it', async () => {
-    for (let at = 0; at < BULK; at += 1) await send(`r${String(at)}@bulk.test`, `bulk ${String(at)}`);
+    for (let at = 0; at < BULK; at += 1) await operator.send(`r${String(at)}@bulk.test`, `bulk ${String(at)}`);
     await waitFor(
       'all deferred',
-      async () => (await entries({ domain: 'bulk.test', state: 'deferred' })).length === BULK,
+      async () => (await operator.entries({ domain: 'bulk.test', state: 'deferred' })).length === BULK,
     );
     const body = (more: object): { body: string } => ({ body: JSON.stringify(more) });
     expect((await postern.api.request('POST', '/v1/messages:hold', body({}))).status).toBe(400);
@@ -315,29 +262,29 @@ describe('many messages', () => {
       done: BULK,
       result: { matched: BULK, changed: BULK, unchanged: 0, refused: 0, busy: 0 },
     });
-    expect(await entries({ domain: 'bulk.test', state: 'held' })).toHaveLength(BULK);
+    expect(await operator.entries({ domain: 'bulk.test', state: 'held' })).toHaveLength(BULK);
     open = true;
-    const released = await cli('queue', 'release', '--domain', 'bulk.test', '--reason', 'all of them');
+    const released = await operator.cli('queue', 'release', '--domain', 'bulk.test', '--reason', 'all of them');
     expect(released).toMatchObject({ code: 0 });
     expect(released.stdout).toMatch(/changed: +6/u);
-    await waitFor('all deliveries', async () => (await entries({ domain: 'bulk.test' })).length === 0);
+    await waitFor('all deliveries', async () => (await operator.entries({ domain: 'bulk.test' })).length === 0);
     open = false;
     for (let at = 0; at < BULK; at += 1) expect(delivered(`bulk ${String(at)}`)).toBe(1);
-    expect(await cli('queue', 'drop', '--domain', 'bulk.test')).toMatchObject({ code: 1 });
-    expect(await cli('queue', 'hold')).toMatchObject({ code: 2 });
+    expect(await operator.cli('queue', 'drop', '--domain', 'bulk.test')).toMatchObject({ code: 1 });
+    expect(await operator.cli('queue', 'hold')).toMatchObject({ code: 2 });
   });
 });
 
 describe('a destination', () => {
   test('is suspended: accepted and queued, attempted by nobody, over a restart; resumed, it goes on', async () => {
-    const before = await deferred('ann@suspended.test', 'waits before');
-    expect((await cli('destination', 'suspend', 'Suspended.test', '--reason', 'they asked')).stdout).toContain(
+    const before = await operator.deferred('ann@suspended.test', 'waits before');
+    expect((await operator.cli('destination', 'suspend', 'Suspended.test', '--reason', 'they asked')).stdout).toContain(
       'they asked',
     );
     open = true;
-    await send('bob@suspended.test', 'waits after');
-    await entryWhen('bob@suspended.test', 'suspended');
-    expect(await change(before.id, 'retry')).toMatchObject({ status: 409 });
+    await operator.send('bob@suspended.test', 'waits after');
+    await operator.entryWhen('bob@suspended.test', 'suspended');
+    expect(await operator.change(before.id, 'retry')).toMatchObject({ status: 409 });
     expect(await postern.api.expectOk('GET', '/v1/destinations/suspended.test')).toMatchObject({
       recipients: 2,
       states: { suspended: 2 },
@@ -351,22 +298,22 @@ describe('a destination', () => {
     await waitFor(
       'mail to be taken',
       async () => {
-        await send('ann@free.test', 'not suspended');
+        await operator.send('ann@free.test', 'not suspended');
         return true;
       },
       { deadlineMs: 30_000 },
     );
     await waitFor('the free one', () => delivered('not suspended') > 0);
     expect([delivered('waits before'), delivered('waits after')]).toEqual([0, 0]);
-    expect((await cli('destination', 'list')).stdout).toMatch(/suspended\.test +2 /u);
-    expect((await cli('destination', 'resume', 'suspended.test')).code).toBe(0);
+    expect((await operator.cli('destination', 'list')).stdout).toMatch(/suspended\.test +2 /u);
+    expect((await operator.cli('destination', 'resume', 'suspended.test')).code).toBe(0);
     await waitFor('both deliveries', () => delivered('waits before') === 1 && delivered('waits after') === 1);
     open = false;
   });
 
   test('is resolved by the gateways: route, hosts, what rests and why', async () => {
-    await send('ann@dead.test', 'to a dead host');
-    await entryWhen('ann@dead.test', 'deferred');
+    await operator.send('ann@dead.test', 'to a dead host');
+    await operator.entryWhen('ann@dead.test', 'deferred');
     const answer = (await postern.api.expectOk('POST', '/v1/destinations/dead.test:resolve', { body: '{}' })) as {
       gateways: readonly object[];
     };
@@ -388,7 +335,7 @@ describe('a destination', () => {
         },
       ],
     });
-    expect((await cli('destination', 'resolve', 'dead.test')).stdout).toMatch(
+    expect((await operator.cli('destination', 'resolve', 'dead.test')).stdout).toMatch(
       /route dead[^]*127\.0\.0\.1[^]*(?:resting|suspect)/u,
     );
     expect((await postern.api.request('GET', '/v1/destinations/not..a..domain')).status).toBe(400);
@@ -401,8 +348,8 @@ describe('a destination', () => {
     const refused = await postern.api.putPolicy(without);
     expect(refused.status).toBe(422);
     expect(refused.text).toContain('route `dead` is still named by 1 queued recipients');
-    const [entry] = await entries({ recipient: 'ann@dead.test' });
-    expect(await change(entry?.id ?? '', 'drop')).toMatchObject({ status: 200 });
+    const [entry] = await operator.entries({ recipient: 'ann@dead.test' });
+    expect(await operator.change(entry?.id ?? '', 'drop')).toMatchObject({ status: 200 });
     await postern.api.publish(without);
     await postern.api.publish(policy());
   });
@@ -417,7 +364,7 @@ describe('a gateway', () => {
     const name = gateway?.name ?? '';
     const dialog = await SmtpDialog.start({ port: smtpPort });
     await dialog.command('MAIL FROM:<ann@capture.test>', 250);
-    expect((await cli('gateways', 'drain', name, '--reason', 'a new kernel')).stdout).toContain('draining');
+    expect((await operator.cli('gateways', 'drain', name, '--reason', 'a new kernel')).stdout).toContain('draining');
     const refused = await SmtpDialog.open({ port: smtpPort });
     await refused.expect(421);
     refused.destroy();
@@ -428,30 +375,26 @@ describe('a gateway', () => {
     await messageIn(postern.maildir('capture'), (content) => content.includes('in flight'));
     await dialog.command('MAIL FROM:<ann@capture.test>', 421);
     dialog.destroy();
-    await waitFor('the gateway to be empty', async () => (await cli('gateways')).stdout.includes('drained'), {
+    await waitFor('the gateway to be empty', async () => (await operator.cli('gateways')).stdout.includes('drained'), {
       deadlineMs: 20_000,
       everyMs: 200,
     });
-    expect((await cli('gateways')).stdout).toContain('a new kernel');
+    expect((await operator.cli('gateways')).stdout).toContain('a new kernel');
     expect(await postern.api.expectOk('POST', `/v1/gateways/${name}:resume`)).toMatchObject({ state: 'active' });
-    await send('bob@capture.test', 'after the drain');
+    await operator.send('bob@capture.test', 'after the drain');
     await messageIn(postern.maildir('capture'), (content) => content.includes('after the drain'));
     expect((await postern.api.request('POST', '/v1/gateways/nobody:drain')).status).toBe(404);
   });
 });
 
 test('roles: a queue operator changes the queue, a viewer looks at it', async () => {
-  const keyOf = async (role: string): Promise<string> => {
-    const body = JSON.stringify({ name: role, role });
-    return ((await postern.api.expectOk('POST', '/v1/api-keys', { body })) as { key: string }).key;
-  };
   const ask = async (key: string, method: string, path: string): Promise<number> =>
     (await fetch(new URL(path, postern.api.url), { method, headers: { Authorization: `Bearer ${key}` } })).status;
-  const [operator, viewer] = [await keyOf('queue-operator'), await keyOf('viewer')];
+  const [ofOperator, viewer] = [await operator.key('queue-operator'), await operator.key('viewer')];
   const id = 'rcp_01JD0000000000000000000000';
-  expect(await ask(operator, 'POST', `/v1/messages/${id}:hold`)).toBe(404);
+  expect(await ask(ofOperator, 'POST', `/v1/messages/${id}:hold`)).toBe(404);
   expect(await ask(viewer, 'POST', `/v1/messages/${id}:hold`)).toBe(403);
   expect(await ask(viewer, 'GET', '/v1/messages')).toBe(200);
-  expect(await ask(operator, 'PUT', '/v1/policies/main')).toBe(403);
+  expect(await ask(ofOperator, 'PUT', '/v1/policies/main')).toBe(403);
   expect(await ask(viewer, 'POST', '/v1/destinations/example.net:suspend')).toBe(403);
 });

@@ -89,10 +89,14 @@ async function same(model: Model, real: Real): Promise<void> {
 
 function expected({ place }: Recipient, real: Real): { owner: number | null; state: string } {
   const owner = place.kind === 'leased' ? (real.nodes[place.node]?.owner ?? -1) : null;
-  return { owner, state: STATES[place.kind] ?? 'queued' };
+  return { owner, state: STATES.get(place.kind) ?? 'queued' };
 }
 
-const STATES: { readonly [Kind in Place['kind']]?: string } = { aside: 'broken', held: 'held', suspended: 'suspended' };
+const STATES: ReadonlyMap<Place['kind'], string> = new Map([
+  ['aside', 'broken'],
+  ['held', 'held'],
+  ['suspended', 'suspended'],
+]);
 /** The one that is suspended now and then. */
 const DOMAIN = 'sometimes.test';
 
@@ -259,9 +263,15 @@ class Operate implements fc.AsyncCommand<Model, Real> {
     const { place } = recipient;
     if (place.kind === 'done') return 'gone';
     if (place.kind === 'leased') return 'busy';
-    if (this.kind === 'drop') return this.moved(recipient, { kind: 'done' });
-    if (recipient.givenUp) return 'refused';
+    if (recipient.givenUp && this.kind !== 'drop') return 'refused';
+    return this.changed(model, recipient);
+  }
+
+  changed(model: Model, recipient: Recipient): Outcome {
+    const { place } = recipient;
     switch (this.kind) {
+      case 'drop':
+        return this.moved(recipient, { kind: 'done' });
       case 'hold':
         return place.kind === 'held' ? 'unchanged' : this.moved(recipient, { kind: 'held' }, recipient.crashes);
       case 'expire':

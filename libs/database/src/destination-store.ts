@@ -9,9 +9,13 @@ import { writeEvents } from './admin-events.js';
 import { inTransaction, query } from './connections.js';
 import { newId } from './new-id.js';
 import { ROW_STATE } from './queue-rows.js';
+import { IS_SUSPENDED } from './queue-statements.js';
 import type { DestinationQueue, DestinationSummary, SuspendedDestination } from './types.js';
 
-const BATCH = 2_000;
+const BATCH = 5_000;
+const NONE = '00000000-0000-0000-0000-000000000000';
+/** How long a change waits for its rows; the rest is done behind it, or by the housekeeping. */
+const WAIT_MS = 3_000;
 /** Channel that tells gateways of a change. */
 export const DESTINATION_CHANNEL = 'destination_changed';
 /** After a resume a hundred recipients are due within the first five seconds, twice as many in the next, and so on. */
@@ -30,6 +34,16 @@ interface SuspendedRow {
   actor: string;
   reason: string | null;
   suspended_at: Date;
+}
+
+interface SummaryRow {
+  [column: string]: unknown;
+  domain: string;
+  recipients: number;
+  oldest: Date | null;
+  actor: string | null;
+  reason: string | null;
+  suspended_at: Date | null;
 }
 
 export class DestinationStore {
@@ -59,7 +73,7 @@ export class DestinationStore {
       await client.query(`select pg_notify('${DESTINATION_CHANNEL}', $1)`, [domain]);
       return true;
     });
-    await this.park(domain);
+    await soon(this.park(domain));
     return changed;
   }
 
@@ -73,23 +87,27 @@ export class DestinationStore {
       await client.query(`select pg_notify('${DESTINATION_CHANNEL}', $1)`, [domain]);
       return true;
     });
-    if (await this.unpark(domain)) await query(this.#pool, { text: `select pg_notify('queue_changed', '')` });
+    await soon(this.#free(domain));
     return changed;
   }
 
-  /** Parks rows that wait for a suspended destination: of one, or of any. */
+  async #free(domain: string): Promise<void> {
+    if (await this.unpark(domain)) await query(this.#pool, { text: `select pg_notify('queue_changed', '')` });
+  }
+
+  /** Parks rows that wait for a suspended destination: of one, or of any. Rows that somebody is claiming are left out. */
   async park(domain?: string): Promise<void> {
     const text = `
       with waiting as (
-        select q.message_id, q.id from queue q join suspended_destination d on d.domain = address_domain(q.address)
-        where q.owner is null and q.state = 'queued' and q.refusal is null and ($1::text is null or d.domain = $1)
-        limit ${BATCH} for update of q skip locked
+        select q.message_id, q.id from queue q
+        where q.owner is null and q.state = 'queued' and q.refusal is null and (q.message_id, q.id) > ($2::uuid, $3::uuid)
+          and ($1::text is null or address_domain(q.address) = $1) and ${IS_SUSPENDED}
+        order by q.message_id, q.id limit ${BATCH} for update of q skip locked
+      ), parked as (
+        update queue q set state = 'suspended' from waiting w where q.message_id = w.message_id and q.id = w.id
       )
-      update queue q set state = 'suspended' from waiting w where q.message_id = w.message_id and q.id = w.id`;
-    for (;;) {
-      const { rowCount } = await query(this.#pool, { text, values: [domain ?? null] });
-      if ((rowCount ?? 0) < BATCH) return;
-    }
+      select message_id, id from waiting order by message_id, id`;
+    await this.#walk(text, domain);
   }
 
   /** Frees parked rows whose destination is not suspended. The ramp: recipient k, from 0, is due after log2(1 + k/100) × 5 s. */
@@ -97,19 +115,32 @@ export class DestinationStore {
     const text = `
       with parked as (
         select q.message_id, q.id from queue q
-        where q.state = 'suspended' and q.owner is null and ($1::text is null or address_domain(q.address) = $1)
-          and not exists (select from suspended_destination d where d.domain = address_domain(q.address))
+        where q.state = 'suspended' and q.owner is null and (q.message_id, q.id) > ($2::uuid, $3::uuid)
+          and ($1::text is null or address_domain(q.address) = $1) and not ${IS_SUSPENDED}
         order by q.message_id, q.id limit ${BATCH} for update of q skip locked
       ), numbered as (
-        select p.message_id, p.id, $2::float8 + row_number() over (order by p.message_id, p.id) as k from parked p
+        select p.message_id, p.id, $4::float8 + row_number() over (order by p.message_id, p.id) - 1 as k from parked p
+      ), freed as (
+        update queue q set state = 'queued', next_attempt_at = now()
+          + make_interval(secs => ln(1 + n.k / ${RAMP.first}) / ln(2) * ${RAMP.doublesEverySeconds})
+        from numbered n where q.message_id = n.message_id and q.id = n.id
       )
-      update queue q set state = 'queued', next_attempt_at = now()
-        + make_interval(secs => ln(1 + (n.k - 1) / ${RAMP.first}) / ln(2) * ${RAMP.doublesEverySeconds})
-      from numbered n where q.message_id = n.message_id and q.id = n.id`;
-    for (let freed = 0; ;) {
-      const { rowCount } = await query(this.#pool, { text, values: [domain ?? null, freed] });
-      freed += rowCount ?? 0;
-      if ((rowCount ?? 0) < BATCH) return freed > 0;
+      select message_id, id from parked order by message_id, id`;
+    return (await this.#walk(text, domain, true)) > 0;
+  }
+
+  /** Batch after batch in the order of the rows, so that the queue is walked once; answers how many there were. */
+  async #walk(text: string, domain: string | undefined, isNumbered = false): Promise<number> {
+    let count = 0;
+    let last = { message_id: NONE, id: NONE };
+    for (;;) {
+      const { rows } = await query<typeof last>(this.#pool, {
+        text,
+        values: [domain ?? null, last.message_id, last.id, ...(isNumbered ? [count] : [])],
+      });
+      count += rows.length;
+      last = rows.at(-1) ?? last;
+      if (rows.length < BATCH) return count;
     }
   }
 
@@ -121,7 +152,7 @@ export class DestinationStore {
 
   /** Domains that are suspended, or that mail waits for; the largest queues first. Walks the whole queue. */
   async list(limit: number): Promise<readonly DestinationSummary[]> {
-    const { rows } = await query<SuspendedRow & { recipients: number; oldest: Date | null }>(this.#pool, {
+    const { rows } = await query<SummaryRow>(this.#pool, {
       text: `
         select coalesce(q.domain, d.domain) as domain, coalesce(q.recipients, 0)::int as recipients, q.oldest,
           d.actor, d.reason, d.suspended_at
@@ -131,13 +162,13 @@ export class DestinationStore {
         order by d.domain is null, recipients desc, 1 limit $1`,
       values: [limit],
     });
-    return rows.map(({ domain, recipients, oldest, ...row }) => ({
+    return rows.map(({ domain, recipients, oldest, actor, reason, suspended_at: since }) => ({
       domain,
       recipients,
       ...(oldest === null ? {} : { oldestAcceptedAt: oldest }),
-      ...((row['actor'] as string | null) === null
+      ...(actor === null || since === null
         ? {}
-        : { suspended: suspendedOf({ ...row, domain } as SuspendedRow) }),
+        : { suspended: { domain, actor, since, ...(reason === null ? {} : { reason }) } }),
     }));
   }
 
@@ -170,6 +201,18 @@ export class DestinationStore {
       ),
     };
   }
+}
+
+/** Millions of rows take longer than somebody waits; a failure after that is the housekeeping's to mend. */
+async function soon(work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, WAIT_MS);
+  });
+  work.catch(() => undefined);
+  await Promise.race([work, late]).finally(() => {
+    clearTimeout(timer);
+  });
 }
 
 interface GroupRow {

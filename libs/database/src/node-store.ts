@@ -281,15 +281,7 @@ export class JoinedNode {
            refused_revision = $4, refused_reason = $5, limits_alone_since = $6, draining = $7, sessions = $8, jobs = $9,
            last_error = $10, last_error_at = $11
          where id = $1 and stopped_at is null`,
-        [
-          this.#id,
-          this.#policy?.revision ?? null,
-          this.#policy?.digest ?? null,
-          this.#refused?.revision ?? null,
-          this.#refused?.reason ?? null,
-          this.#limitsAloneSince ?? null,
-          ...figureValues(this.#figures?.()),
-        ],
+        [this.#id, ...this.#reported(), ...figureValues(this.#figures?.())],
       );
       if (rowCount === 0) await this.#begin();
       this.#lastBeatMs = performance.now();
@@ -300,6 +292,18 @@ export class JoinedNode {
       if (failure.code === 'node-name-taken') for (const listener of this.#lostListeners) listener(failure);
       throw failure;
     }
+  }
+
+  /** What it was told to tell, in the order of the statement. */
+  #reported(): unknown[] {
+    const { revision = null, digest = null } = this.#policy ?? {};
+    return [
+      revision,
+      digest,
+      this.#refused?.revision ?? null,
+      this.#refused?.reason ?? null,
+      this.#limitsAloneSince ?? null,
+    ];
   }
 
   async #takeOver(): Promise<void> {

@@ -135,7 +135,6 @@ export function domainOf(address: string): string {
 
 /** As a client would have given it; null for one that xtext cannot write. */
 function orcptOf(address: string): string | null {
-  // eslint-disable-next-line no-control-regex -- what is not ASCII is meant
   if (/[^\x00-\x7f]/u.test(address)) return null;
   const xtext = address.replace(/[^!-*,-<>-~]/gu, (character) => `+${hex(character)}`);
   return `rfc822;${xtext}`;

@@ -6,7 +6,6 @@
  * leaves behind comes back through its lease. Delivery is at least once: a next hop that accepted just before a crash
  * gets the message again.
  */
-import type { Reply } from '#smtp-core';
 import { AttemptReporter } from './attempt-report.js';
 import { BlackholeDestination } from './blackhole-destination.js';
 import { ConnectionBudget } from './connection-budget.js';
@@ -34,6 +33,7 @@ import { QueuePoller } from './queue-poller.js';
 import { outcomeOf } from './attempt-outcome.js';
 import type { AttemptAnswer } from './attempt-outcome.js';
 import type { RouteDefinition } from './route.js';
+import { refusalReply, withoutTimeLeft } from './refusal.js';
 import { reportRoute } from './route-report.js';
 import type { RouteReport } from './route-report.js';
 import { RouteLimits } from './route-limits.js';
@@ -386,16 +386,4 @@ function leasesOf({ id, recipients }: Pick<QueuedMessage, 'id' | 'recipients'>):
 function jobLeases({ message, recipients }: Job, pauseMs = 0): Lease[] {
   const leases = leasesOf({ id: message.id, recipients });
   return pauseMs === 0 ? leases : leases.map((lease) => ({ ...lease, pauseMs }));
-}
-
-/** Whatever its age: what fails for the moment now fails for good. */
-function withoutTimeLeft(job: Job): Job {
-  return { ...job, route: { ...job.route, retry: { ...job.route.retry, giveUpMs: Number.NEGATIVE_INFINITY } } };
-}
-
-/** `550 5.7.1 Text`, as a review or an operator wrote it. */
-function refusalReply(text: string): Reply {
-  const [, code = '550', enhanced = '5.7.1', words = text] =
-    /^([45]\d\d) ([45]\.\d{1,3}\.\d{1,3}) (.*)$/.exec(text) ?? [];
-  return { code: Number(code), enhanced, lines: [words] };
 }

@@ -20,6 +20,16 @@ export const NewChange = createParamDecorator((_data: unknown, context: Executio
   return changeOf(context.switchToHttp().getRequest<Request>());
 });
 
+/** For what is done to something that exists: `If-Match` may say which state is meant. */
+export interface MatchedChange extends Change {
+  readonly ifMatch: string | undefined;
+}
+
+export const VerbChange = createParamDecorator((_data: unknown, context: ExecutionContext): MatchedChange => {
+  const request = context.switchToHttp().getRequest<Request>();
+  return { ...changeOf(request), ifMatch: request.get('if-match') };
+});
+
 /** For what exists: a request without `If-Match` is refused. */
 export const BasedChange = createParamDecorator((_data: unknown, context: ExecutionContext): ConditionalChange => {
   const request = context.switchToHttp().getRequest<Request>();

@@ -98,9 +98,6 @@ export class ChangedMessageDto {
   recipients!: ChangedRecipientDto[];
 }
 
-/** Verbs that need no more than a reason take an empty object, or no body. */
-export class NothingRequest {}
-
 export class RerouteRequest {
   @ApiPropertyOptional({
     type: String,

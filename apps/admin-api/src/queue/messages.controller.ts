@@ -1,30 +1,17 @@
-import {
-  Body,
-  Controller,
-  Get,
-  Headers,
-  HttpCode,
-  HttpStatus,
-  Inject,
-  Param,
-  Post,
-  Query,
-  Req,
-  Res,
-} from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, HttpStatus, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
 import { applyDecorators } from '@nestjs/common';
 import { ApiBearerAuth, ApiHeader, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { RequiresRole } from '../auth/roles.js';
 import { ApiReasonHeader, ETAG_HEADER } from '../http/change-headers.js';
-import { NewChange, type Change } from '../http/change.decorator.js';
+import { VerbChange, type MatchedChange } from '../http/change.decorator.js';
 import { DryRunQuery } from '../http/dry-run.dto.js';
 import { Idempotent } from '../http/idempotency.js';
 import { linkNext } from '../http/page.js';
 import { ApiProblems } from '../http/problem.dto.js';
 import { tagged } from '../http/shown.js';
 import { ChangedMessageDto, MessageDto, MessagePath, RedirectRequest, RerouteRequest } from './message.dto.js';
-import { MessagesService, type MessageChange } from './messages.service.js';
+import { MessagesService } from './messages.service.js';
 import { QueuePageDto, QueueSearch } from './queue.dto.js';
 import { QueueService } from './queue.service.js';
 
@@ -92,10 +79,9 @@ export class MessagesController {
   retry(
     @Param() path: MessagePath,
     @Query() query: DryRunQuery,
-    @NewChange() change: Change,
-    @Headers('if-match') ifMatch?: string,
+    @VerbChange() change: MatchedChange,
   ): Promise<ChangedMessageDto> {
-    return this.messages.change(path.message, { action: 'retry' }, whole(change, query, ifMatch));
+    return this.messages.change(path.message, { action: 'retry' }, { ...change, dryRun: isDryRun(query) });
   }
 
   @Post(':message\\:hold')
@@ -106,10 +92,9 @@ export class MessagesController {
   hold(
     @Param() path: MessagePath,
     @Query() query: DryRunQuery,
-    @NewChange() change: Change,
-    @Headers('if-match') ifMatch?: string,
+    @VerbChange() change: MatchedChange,
   ): Promise<ChangedMessageDto> {
-    return this.messages.change(path.message, { action: 'hold' }, whole(change, query, ifMatch));
+    return this.messages.change(path.message, { action: 'hold' }, { ...change, dryRun: isDryRun(query) });
   }
 
   @Post(':message\\:release')
@@ -121,10 +106,9 @@ export class MessagesController {
   release(
     @Param() path: MessagePath,
     @Query() query: DryRunQuery,
-    @NewChange() change: Change,
-    @Headers('if-match') ifMatch?: string,
+    @VerbChange() change: MatchedChange,
   ): Promise<ChangedMessageDto> {
-    return this.messages.change(path.message, { action: 'release' }, whole(change, query, ifMatch));
+    return this.messages.change(path.message, { action: 'release' }, { ...change, dryRun: isDryRun(query) });
   }
 
   @Post(':message\\:reroute')
@@ -136,12 +120,11 @@ export class MessagesController {
   reroute(
     @Param() path: MessagePath,
     @Query() query: DryRunQuery,
-    @NewChange() change: Change,
+    @VerbChange() change: MatchedChange,
     @Body() body: RerouteRequest,
-    @Headers('if-match') ifMatch?: string,
   ): Promise<ChangedMessageDto> {
     const wish = { action: 'reroute' as const, ...(body.route !== undefined && { route: body.route }) };
-    return this.messages.change(path.message, wish, whole(change, query, ifMatch));
+    return this.messages.change(path.message, wish, { ...change, dryRun: isDryRun(query) });
   }
 
   @Post(':message\\:redirect')
@@ -154,13 +137,12 @@ export class MessagesController {
   redirect(
     @Param() path: MessagePath,
     @Query() query: DryRunQuery,
-    @NewChange() change: Change,
+    @VerbChange() change: MatchedChange,
     @Body() body: RedirectRequest,
-    @Headers('if-match') ifMatch?: string,
   ): Promise<ChangedMessageDto> {
     const { to, route } = body;
     const wish = { action: 'redirect' as const, to, ...(route !== undefined && { route }) };
-    return this.messages.change(path.message, wish, whole(change, query, ifMatch));
+    return this.messages.change(path.message, wish, { ...change, dryRun: isDryRun(query) });
   }
 
   @Post(':message\\:expire')
@@ -172,10 +154,9 @@ export class MessagesController {
   expire(
     @Param() path: MessagePath,
     @Query() query: DryRunQuery,
-    @NewChange() change: Change,
-    @Headers('if-match') ifMatch?: string,
+    @VerbChange() change: MatchedChange,
   ): Promise<ChangedMessageDto> {
-    return this.messages.change(path.message, { action: 'expire' }, whole(change, query, ifMatch));
+    return this.messages.change(path.message, { action: 'expire' }, { ...change, dryRun: isDryRun(query) });
   }
 
   @Post(':message\\:drop')
@@ -183,13 +164,12 @@ export class MessagesController {
   drop(
     @Param() path: MessagePath,
     @Query() query: DryRunQuery,
-    @NewChange() change: Change,
-    @Headers('if-match') ifMatch?: string,
+    @VerbChange() change: MatchedChange,
   ): Promise<ChangedMessageDto> {
-    return this.messages.change(path.message, { action: 'drop' }, whole(change, query, ifMatch));
+    return this.messages.change(path.message, { action: 'drop' }, { ...change, dryRun: isDryRun(query) });
   }
 }
 
-function whole(change: Change, { dryRun }: DryRunQuery, ifMatch: string | undefined): MessageChange {
-  return { ...change, dryRun: dryRun === 'true', ifMatch };
+function isDryRun({ dryRun }: DryRunQuery): boolean {
+  return dryRun === 'true';
 }

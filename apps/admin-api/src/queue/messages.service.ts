@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { parsePublicId, publicId } from '#audit';
 import type { QueueEntry, QueueFilter, RecipientChanged, StoredEvent } from '#database';
 import { DatabaseAccess } from '../database-access.js';
-import type { Change } from '../http/change.decorator.js';
+import type { MatchedChange } from '../http/change.decorator.js';
 import { checkPrecondition, readPrecondition } from '../http/conditional.js';
 import type { Fields } from '../http/fields.js';
 import { Problem } from '../http/problem.js';
@@ -12,9 +12,8 @@ import type { ChangedMessageDto, MessageDto } from './message.dto.js';
 import { QueueChanger, type QueueWish } from './queue-changer.js';
 import { changedDto, entryDto } from './queue-entry.js';
 
-export interface MessageChange extends Change {
+export interface MessageChange extends MatchedChange {
   readonly dryRun: boolean;
-  readonly ifMatch: string | undefined;
 }
 
 /** More than a message may have. */
