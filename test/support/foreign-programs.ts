@@ -18,6 +18,9 @@ const PACKAGE_OF = {
   'perl-tls': 'libnet-ssleay-perl',
   'sasl-scram': 'libsasl2-modules',
   dovecot: 'dovecot-lmtpd',
+  opendkim: 'opendkim',
+  'perl-dkim': 'libmail-dkim-perl',
+  'python-dkim': 'python3-dkim python3-nacl python3-authres',
   exim4: 'exim4-daemon-light (unpacked where Postfix is installed, as .ci/run does it)',
 } as const;
 
@@ -37,6 +40,10 @@ function isInstalled(program: ForeignProgram): boolean {
   if (program === 'sasl-scram') return spawnSync('sh', ['-c', 'ls /usr/lib/*/sasl2/libscram.so*']).status === 0;
   // It looks for its account before anything else.
   if (program === 'exim4' && spawnSync('id', ['Debian-exim']).status !== 0) return false;
+  if (program === 'perl-dkim') return spawnSync('perl', ['-MMail::DKIM', '-e', '1']).status === 0;
+  // Debian's own, which has Debian's modules.
+  if (program === 'python-dkim')
+    return spawnSync('/usr/bin/python3', ['-c', 'import dkim, nacl, authres']).status === 0;
   return programPath(program) !== undefined;
 }
 
