@@ -1,12 +1,11 @@
 /** The wiring: every `new` with arguments is here. Nest owns the order of starting and stopping through `Gateway`. */
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Module, type DynamicModule, type FactoryProvider } from '@nestjs/common';
+import { Module, type DynamicModule, type FactoryProvider, type InjectionToken } from '@nestjs/common';
 import { fileSecretKeys, newId, openDatabase, OperationalError, type Database } from '#database';
-import type { SmtpServer } from '#smtp-net';
 import { AuditIntake } from './audit-intake.js';
 import type { GatewayConfig } from './config.js';
-import { Gateway } from './gateway.js';
+import { Gateway, type GatewayParts } from './gateway.js';
 import { CertificateStore } from './certificates/certificate-store.js';
 import { inboundProviders } from './inbound-providers.js';
 import { Listeners } from './inbound/listeners.js';
@@ -221,80 +220,30 @@ function wishesProvider(config: GatewayConfig, log: Logger): FactoryProvider {
   };
 }
 
-type GatewayUses = readonly [
-  Database,
-  SmtpServer,
-  Listeners,
-  RelayRunner,
-  PolicyReloader,
-  SpoolSweeper,
-  AuditIntake,
-  ReviewRunner,
-  CertificateStore,
-  TurnedAwayTally,
-  LimitCounts,
-  OperatorWishes,
-  Drain,
-  LastError,
-  MemoryBudget,
-];
-
 function gatewayProvider(config: GatewayConfig, log: Logger): FactoryProvider {
+  const tokens = {
+    database: DATABASE,
+    server: SERVER,
+    listeners: Listeners,
+    relay: RelayRunner,
+    reloader: PolicyReloader,
+    sweeper: SpoolSweeper,
+    audit: AuditIntake,
+    reviews: ReviewRunner,
+    certificates: CertificateStore,
+    turnedAway: TurnedAwayTally,
+    limitCounts: LimitCounts,
+    wishes: OperatorWishes,
+    drain: Drain,
+    lastError: LastError,
+    budget: MemoryBudget,
+  } satisfies Record<Exclude<keyof GatewayParts, 'config' | 'log'>, InjectionToken>;
   return {
     provide: Gateway,
-    inject: [
-      DATABASE,
-      SERVER,
-      Listeners,
-      RelayRunner,
-      PolicyReloader,
-      SpoolSweeper,
-      AuditIntake,
-      ReviewRunner,
-      CertificateStore,
-      TurnedAwayTally,
-      LimitCounts,
-      OperatorWishes,
-      Drain,
-      LastError,
-      MemoryBudget,
-    ],
-    useFactory: (...uses: GatewayUses) => {
-      const [
-        database,
-        server,
-        listeners,
-        relay,
-        reloader,
-        sweeper,
-        audit,
-        reviews,
-        certificates,
-        turnedAway,
-        limitCounts,
-        wishes,
-        drain,
-        lastError,
-        budget,
-      ] = uses;
-      const parts = {
-        database,
-        server,
-        listeners,
-        relay,
-        reloader,
-        sweeper,
-        audit,
-        reviews,
-        certificates,
-        turnedAway,
-        limitCounts,
-        wishes,
-        drain,
-        lastError,
-        budget,
-      };
-      return new Gateway({ config, log, ...parts });
+    inject: Object.values(tokens),
+    useFactory: (...uses: unknown[]) => {
+      const parts = Object.fromEntries(Object.keys(tokens).map((name, at) => [name, uses[at]]));
+      return new Gateway({ config, log, ...parts } as GatewayParts);
     },
   };
 }
