@@ -81,9 +81,11 @@ class QueueModel {
       },
       release: async (leases) => {
         await this.#network(node);
-        for (const { recipientId } of leases) {
+        for (const { recipientId, pauseMs = 0 } of leases) {
           const row = this.rows.get(recipientId)!;
-          if (row.owner === node) row.owner = undefined;
+          if (row.owner !== node) continue;
+          row.owner = undefined;
+          row.dueAtMs = Date.now() + pauseMs;
         }
       },
     };
@@ -176,6 +178,7 @@ class Hop implements OutboundConnection {
 class Nodes {
   readonly workers = new Map<number, RelayWorker>();
   readonly ending: Promise<void>[] = [];
+  suspended = false;
   #count = 0;
 
   constructor(
@@ -196,7 +199,7 @@ class Nodes {
       appendEvents: () => undefined,
       routeNotice: () => undefined,
       noticeRules: () => undefined,
-      isSuspended: () => false,
+      isSuspended: () => this.suspended,
       gateways: () => 1,
       readHead: () => Promise.resolve(new Uint8Array()),
       isSelf: () => false,
@@ -222,6 +225,18 @@ class Nodes {
     return node;
   }
 
+  /** An operator wants some mail back from memory, or suspends; or a node ends. */
+  trouble(node: number, kind: 'crash' | 'stop' | 'recall' | 'suspend' | 'resume'): void {
+    if (kind === 'crash' || kind === 'stop') this.end(node, kind === 'crash');
+    else if (kind === 'recall') this.workers.get(node)?.recall(() => this.chance() < 0.5, 3);
+    else this.suspend(kind === 'suspend');
+  }
+
+  suspend(suspended: boolean): void {
+    this.suspended = suspended;
+    for (const worker of this.workers.values()) worker.recallSuspended();
+  }
+
   end(node: number, crashed: boolean): void {
     const worker = this.workers.get(node);
     if (worker === undefined) return;
@@ -241,9 +256,9 @@ const step = fc.oneof(
     }),
   },
   {
-    weight: 1,
+    weight: 2,
     arbitrary: fc.record({
-      kind: fc.constantFrom('crash' as const, 'stop' as const, 'start' as const, 'wait' as const),
+      kind: fc.constantFrom(...(['crash', 'stop', 'start', 'wait', 'recall', 'recall', 'suspend', 'resume'] as const)),
     }),
   },
 );
@@ -265,7 +280,7 @@ async function until(condition: () => boolean): Promise<void> {
   }
 }
 
-it('never loses a recipient, whatever crashes, stops, refuses or hangs up', async () => {
+it('never loses a recipient, whatever crashes, stops, refuses, hangs up, or is called back', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 3, maxLength: 25 }), fc.integer(), async (steps, seed) => {
       const chance = dice(seed);
@@ -301,9 +316,10 @@ it('never loses a recipient, whatever crashes, stops, refuses or hangs up', asyn
           if (one.leased && node !== undefined) nodes.workers.get(node)?.offer(message);
         } else if (one.kind === 'start') nodes.start();
         else if (one.kind === 'wait') await new Promise((resolve) => setTimeout(resolve, 2));
-        else if (node !== undefined) nodes.end(node, one.kind === 'crash');
+        else if (node !== undefined) nodes.trouble(node, one.kind);
       }
       world.kind = true;
+      nodes.suspend(false);
       nodes.start();
       await until(() => queue.open === 0);
       for (const node of [...nodes.workers.keys()]) nodes.end(node, false);
