@@ -25,7 +25,7 @@ export interface CollectedMessage {
   readonly session: ServerSession;
 }
 
-/** Nothing returned accepts the message. A throw is answered 421, and the client keeps the message. */
+/** Nothing returned accepts the message. A throw is answered 451, and the client keeps the message. */
 export type MessageTaker = (message: CollectedMessage) => MaybePromise<Answer | undefined> | Promise<void>;
 
 /** Hooks asked before anything is collected; only recipients that `rcpt` accepts are handed over. */
@@ -81,8 +81,9 @@ class Collection implements ContentSink {
   readonly #recipients: string[] = [];
   readonly #recipientParameters: RcptParams[] = [];
   readonly #memory: { heldBytes: number; readonly maxHeldBytes: number };
-  #chunks: Buffer[] = [];
-  #heldBytes = 0;
+  /** The first `#length` octets are content. Grown by doubling: a message in many small pieces is held once. */
+  #block = Buffer.alloc(0);
+  #length = 0;
 
   constructor(
     reversePath: ReversePath,
@@ -105,21 +106,33 @@ class Collection implements ContentSink {
 
   write(chunk: Uint8Array): void {
     if (this.full) return;
-    if (this.#memory.heldBytes + chunk.length > this.#memory.maxHeldBytes) {
+    const length = this.#length + chunk.length;
+    if (length > this.#block.length && !this.#grow(length)) {
       this.full = true;
       this.abort();
       return;
     }
-    this.#chunks.push(Buffer.from(chunk));
-    this.#heldBytes += chunk.length;
-    this.#memory.heldBytes += chunk.length;
+    this.#block.set(chunk, this.#length);
+    this.#length = length;
+  }
+
+  /** To twice its size, or as far as there is room; false when there is none. */
+  #grow(length: number): boolean {
+    const had = this.#block;
+    const room = this.#memory.maxHeldBytes - this.#memory.heldBytes + had.length;
+    if (length > room) return false;
+    const larger = Buffer.allocUnsafeSlow(Math.min(room, Math.max(length, 2 * had.length)));
+    had.copy(larger, 0, 0, this.#length);
+    this.#memory.heldBytes += larger.length - had.length;
+    this.#block = larger;
+    return true;
   }
 
   /** Lets go of the content. */
   abort(): void {
-    this.#memory.heldBytes -= this.#heldBytes;
-    this.#heldBytes = 0;
-    this.#chunks = [];
+    this.#memory.heldBytes -= this.#block.length;
+    this.#block = Buffer.alloc(0);
+    this.#length = 0;
   }
 
   message(session: ServerSession): CollectedMessage {
@@ -128,7 +141,7 @@ class Collection implements ContentSink {
       recipients: this.#recipients,
       recipientParameters: this.#recipientParameters,
       ...this.#wishes,
-      content: Buffer.concat(this.#chunks),
+      content: this.#block.subarray(0, this.#length),
       session,
     };
   }

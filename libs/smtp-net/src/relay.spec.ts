@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { selfSigned } from '../../../test/support/certificates.js';
 import { ForeignMx } from '../../../test/support/foreign-mx.js';
 import type { MxScript } from '../../../test/support/foreign-mx.js';
 import { answerFor, relayByMx, relayToHost } from './index.js';
@@ -31,6 +32,65 @@ const failing =
   (code: string): MxResolver =>
   () =>
     Promise.reject(Object.assign(new Error('no'), { code }));
+
+describe('a loop', () => {
+  const passed = (hops: number): MessageToRelay => ({
+    ...MESSAGE,
+    content: Buffer.from(
+      `${'RECEIVED: from x\r\n\tby y; now\r\n'.repeat(hops)}Subject: x\r\n\r\n${'Received: in the body\r\n'.repeat(200)}`,
+    ),
+  });
+
+  it('is ended where a message has seen too many hosts, and nobody is asked', async () => {
+    const mx = await ForeignMx.listen({}, 0, '127.0.0.11');
+    started.push(mx);
+    const to = { heloName: 'relay.test', host: '127.0.0.11', port: mx.port };
+    expect(answerFor(await relayToHost(passed(100), to))).toEqual({ effect: 'accept' });
+    const refusal = { code: 554, enhanced: '5.4.6', lines: ['too many hops, this message seems to loop'] };
+    expect(answerFor(await relayToHost(passed(101), to))).toEqual({ effect: 'refuse', reply: refusal });
+    expect(answerFor(await relayToHost(passed(4), { ...to, maxHops: 3 }))).toEqual({
+      effect: 'refuse',
+      reply: refusal,
+    });
+    expect(await byMx(mx.port, both, passed(101))).toEqual({ effect: 'refuse', reply: refusal });
+    expect(mx.accepted).toHaveLength(1);
+  });
+});
+
+describe('TLS on the way', () => {
+  const served = async (script: MxScript): Promise<ForeignMx> => {
+    const mx = await ForeignMx.listen(script, 0, '127.0.0.11');
+    started.push(mx);
+    return mx;
+  };
+  const relay = async (mx: ForeignMx, tls?: 'encrypted' | 'verified' | 'none'): Promise<unknown> =>
+    answerFor(
+      await relayToHost(MESSAGE, { heloName: 'relay.test', host: '127.0.0.11', port: mx.port, ...(tls && { tls }) }),
+    );
+
+  it('is used where it is offered, whatever the certificate; verified when that is wanted', async () => {
+    const { certificate, key } = await selfSigned({ names: ['mx.test'] });
+    const mx = await served({ tls: { server: { cert: certificate, key } } });
+    expect(await relay(mx)).toEqual({ effect: 'accept' });
+    expect(mx.commands).toContain('STARTTLS');
+    expect(await relay(mx, 'verified')).toMatchObject({ effect: 'refuse', reply: { code: 451 } });
+    expect(mx.accepted).toHaveLength(1);
+  });
+
+  it.each<[string, MxScript]>([
+    ['is not offered', {}],
+    ['is refused', { at: { starttls: '454 4.7.0 Not now\r\n' } }],
+    ['breaks', { at: { starttls: '220 go\r\n250 injected\r\n' } }],
+  ])('that %s: plaintext, unless TLS is wanted', async (name, script) => {
+    const { certificate, key } = await selfSigned({ names: ['mx.test'] });
+    const mx = await served(
+      name === 'is not offered' ? script : { ...script, tls: { server: { cert: certificate, key } } },
+    );
+    expect(await relay(mx, 'encrypted')).toMatchObject({ effect: 'refuse', reply: { code: 451 } });
+    expect(await relay(mx)).toEqual({ effect: 'accept' });
+    expect(mx.accepted).toHaveLength(1);
+  });
+});
 
 describe('relay by MX', () => {
   it('takes the most preferred, and once', async () => {

@@ -4,11 +4,13 @@
  *
  * For programs that hand the outcome to their own client at once. The gateway does not use it: its worker in
  * libs/delivery queues, retries, bounces and keeps connections. What the sender asked about notices (RFC 3461) is passed
- * on. Known gaps: mail loops are not counted; no TLS yet; a next hop without DSN makes no notice of success, nor do we.
+ * on. TLS is used where it is offered (RFC 7435). A message that has seen too many hosts is offered to nobody (RFC 5321
+ * s6.3). Known gap: a next hop without DSN makes no notice of success, nor do we.
  */
 import { isPermanent, isPositive, isTransient, parseMailbox, protocolName, receivedHeader } from '#smtp-core';
 import type { Answer, ClientFault, ClientTransaction, RecipientResult, Reply } from '#smtp-core';
 import { connectSmtp, SmtpConnectFault } from './client.js';
+import type { SmtpTlsOptions } from './client-tls.js';
 import type { SmtpConnectOptions } from './client.js';
 import type { ServerSession } from './hooks.js';
 
@@ -25,7 +27,15 @@ export interface MessageToRelay extends Pick<
   readonly session?: Pick<ServerSession, 'client' | 'helo' | 'protocol'> & Partial<Pick<ServerSession, 'tls' | 'auth'>>;
 }
 
-export type RelayOptions = Pick<SmtpConnectOptions, 'heloName' | 'localAddress' | 'timeouts' | 'signal'>;
+export interface RelayOptions extends Pick<SmtpConnectOptions, 'heloName' | 'localAddress' | 'timeouts' | 'signal'> {
+  /**
+   * `opportunistic`, the default: any certificate, and plaintext where there is no TLS or it fails. `encrypted` takes any
+   * certificate, `verified` one for the name of the host; neither goes on in plaintext.
+   */
+  readonly tls?: SmtpTlsOptions['require'] | 'none';
+  /** `Received:` fields above which a message is in a loop. Default 100, as many as RFC 5321 s6.3 wants to be let pass. */
+  readonly maxHops?: number;
+}
 
 /** As `resolveMx` of node:dns/promises: rejects with `code` ENODATA when a name has no MX, ENOTFOUND when it is none. */
 export type MxResolver = (
@@ -33,6 +43,9 @@ export type MxResolver = (
 ) => Promise<readonly { readonly exchange: string; readonly priority: number }[]>;
 
 const SMTP_PORT = 25;
+const MAX_HOPS = 100;
+const LF = 10;
+const RECEIVED = 'received:';
 const IN_UTF8 = { smtpUtf8: true } as const;
 const LITERAL = /^\[(?:ipv6:)?([0-9a-f.:]+)\]$/i;
 
@@ -42,6 +55,7 @@ export async function relayToHost(
   options: RelayOptions & { readonly host: string; readonly port?: number },
 ): Promise<readonly RecipientResult[]> {
   const { host, port = SMTP_PORT, ...rest } = options;
+  if (isLooping(message, options)) return refused(message.recipients, LOOP);
   return offer(withTrace(message, rest.heloName), [host], { ...rest, port });
 }
 
@@ -51,6 +65,7 @@ export async function relayByMx(
   options: RelayOptions & { readonly resolveMx: MxResolver; readonly port?: number },
 ): Promise<readonly RecipientResult[]> {
   const { resolveMx, port = SMTP_PORT, ...rest } = options;
+  if (isLooping(message, options)) return refused(message.recipients, LOOP);
   const traced = withTrace(message, rest.heloName);
   const domainOf = (recipient: string): string => parseMailbox(recipient, IN_UTF8)?.domain ?? '';
   const domains = new Set(message.recipients.map(domainOf));
@@ -150,6 +165,30 @@ function noExchanger(enhanced: string, message: string): ClientFault {
   return { stage: 'connect', reason: 'unreachable', progress: 'none', enhanced, message };
 }
 
+const LOOP = noExchanger('5.4.6', 'too many hops, this message seems to loop');
+
+function isLooping({ content }: MessageToRelay, { maxHops = MAX_HOPS }: RelayOptions): boolean {
+  return receivedFields(content) > maxHops;
+}
+
+/** How often the header says `Received:`. Each octet of the header is looked at once. */
+function receivedFields(content: Uint8Array): number {
+  let count = 0;
+  for (let at = 0; at < content.length;) {
+    const lf = content.indexOf(LF, at);
+    const end = lf < 0 ? content.length : lf;
+    if (end - at <= 1) return count;
+    if (
+      Buffer.from(content.subarray(at, Math.min(end, at + RECEIVED.length)))
+        .toString('latin1')
+        .toLowerCase() === RECEIVED
+    )
+      count += 1;
+    at = end + 1;
+  }
+  return count;
+}
+
 function refused(recipients: readonly string[], fault: ClientFault): RecipientResult[] {
   return recipients.map((address) => ({ address, stage: fault.stage, fault }));
 }
@@ -181,15 +220,20 @@ async function attempt(
   host: string,
   options: RelayOptions & { readonly port: number },
 ): Promise<readonly RecipientResult[]> {
+  const { tls = 'opportunistic', maxHops: _, ...rest } = options;
   try {
-    const connection = await connectSmtp({ ...options, host, address: host });
+    const secured = tls === 'none' ? {} : { tls: { mode: 'starttls' as const, require: tls, serverName: host } };
+    const connection = await connectSmtp({ ...rest, ...secured, host, address: host });
     const { content } = message;
     const body8bit = content.some((octet) => octet > 127);
     const result = await connection.send({ ...message, sizeBytes: content.length, body8bit });
     void connection.quit(); // nobody waits for the goodbye
     return result.recipients;
   } catch (error) {
-    if (error instanceof SmtpConnectFault) return refused(message.recipients, error.fault);
-    throw error;
+    if (!(error instanceof SmtpConnectFault)) throw error;
+    // What cannot be had in cipher goes in the clear, as it would to a host that offers no TLS.
+    if (error.fault.stage === 'tls' && tls === 'opportunistic')
+      return attempt(message, host, { ...options, tls: 'none' });
+    return refused(message.recipients, error.fault);
   }
 }
