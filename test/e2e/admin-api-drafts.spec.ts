@@ -220,11 +220,8 @@ describe('a release', () => {
     expect(back.body).toMatchObject({ revision: before, previous: revision, changed: true });
     expect((await api.ask(second)).body).toMatchObject({ state: 'superseded' });
     expectProblem(await api.ask(`${MAIN}/releases/999999`), 404, 'not-found');
-    expect((await api.ask(`${MAIN}/releases?limit=3`)).body.data.map(({ state }: { state: string }) => state)).toEqual([
-      'live',
-      'superseded',
-      'aborted',
-    ]);
+    const { data } = (await api.ask(`${MAIN}/releases?limit=3`)).body as { data: { state: string }[] };
+    expect(data.map(({ state }) => state)).toEqual(['live', 'superseded', 'aborted']);
   });
 
   test('is complete when every gateway that lives runs it', async () => {

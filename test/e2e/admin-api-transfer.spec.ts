@@ -115,22 +115,15 @@ describe('an import', () => {
   });
 
   test.each([
-    ['outside of the bound', 'staff', `"x@example.com"\n"y@foreign.example"\n`, 422, 'value-refused', 2],
-    ['no entry of the type', 'staff', `"nonsense"\n`, 422, 'value-refused', 1],
-    ['no JSON', 'staff', `{\n`, 422, 'value-refused', 1],
-    ['an unknown field', 'staff', `{"value":"a@example.com","nte":"x"}\n`, 422, 'value-refused', 1],
-    [
-      'a time that is over',
-      'staff',
-      `{"value":"a@example.com","expires":"2001-01-01T00:00:00Z"}\n`,
-      422,
-      'value-refused',
-      1,
-    ],
-  ])('is refused whole, with the lines: %s', async (_what, list, body, status, key, line) => {
+    ['outside of the bound', 'staff', `"x@example.com"\n"y@foreign.example"\n`, 2],
+    ['no entry of the type', 'staff', `"nonsense"\n`, 1],
+    ['no JSON', 'staff', `{\n`, 1],
+    ['an unknown field', 'staff', `{"value":"a@example.com","nte":"x"}\n`, 1],
+    ['a time that is over', 'staff', `{"value":"a@example.com","expires":"2001-01-01T00:00:00Z"}\n`, 1],
+  ])('is refused whole, with the lines: %s', async (_what, list, body, line) => {
     const before = await api.database.lists.load(list);
     const answer = await upload(list, body);
-    expectProblem(answer, status, key);
+    expectProblem(answer, 422, 'value-refused');
     expect(answer.body.errors[0]).toMatchObject({ line });
     expect(await api.database.lists.load(list)).toEqual(before);
     expect(await api.postgres.query('select 1 from list_import')).toEqual([]);

@@ -201,3 +201,30 @@ describe('a bad policy', () => {
     expect(await answerTo('gone@capture.test')).toBe(250);
   }, 60_000);
 });
+
+describe('a release that nobody confirms', () => {
+  test('is taken back by the gateways alone, while the API answers nobody', async () => {
+    const before = await postern.api.liveRevision();
+    const body = JSON.stringify(policyThat('gone@capture.test'));
+    const path = '/v1/policies/main?confirmWithin=4s';
+    const headers = { 'If-Match': '*' };
+    const made = (await postern.api.expectOk('PUT', path, { body, headers })) as { release: number; revision: number };
+    await refuses('gone@capture.test');
+    const follows = `/v1/policies/main/releases/${String(made.release)}`;
+    await waitFor('the release to be complete', async () => {
+      const { state, complete } = (await postern.api.expectOk('GET', follows)) as { state: string; complete: boolean };
+      return state === 'awaiting-confirmation' && complete;
+    });
+    postern.signal('admin-api', 'SIGSTOP');
+    try {
+      await refuses('gone@capture.test', false);
+    } finally {
+      postern.signal('admin-api', 'SIGCONT');
+    }
+    expect(await postern.api.expectOk('GET', follows)).toMatchObject({ state: 'lapsed', revision: made.revision });
+    expect(await postern.api.liveRevision()).toBe(before);
+    expect(await postern.api.expectOk('GET', '/v1/policies/main/releases?limit=2')).toMatchObject({
+      data: [{ state: 'lapsed' }, { state: 'live', revision: before }],
+    });
+  }, 60_000);
+});

@@ -13,6 +13,8 @@ export interface ApiRequest {
   readonly json?: unknown;
   /** Sent as it is, as `application/yaml`: JSON is YAML too. */
   readonly policy?: { readonly text: string; readonly file: string };
+  /** Sent as it is. */
+  readonly body?: { readonly text: string; readonly type: string };
   readonly headers?: Readonly<Record<string, string>>;
   /** For what takes long. */
   readonly timeoutMs?: number;
@@ -45,8 +47,7 @@ export class ApiClient {
   }
 
   private async fetch(url: URL, request: ApiRequest): Promise<ApiAnswer> {
-    const body = request.policy?.text ?? (request.json === undefined ? undefined : JSON.stringify(request.json));
-    const type = request.policy === undefined ? 'application/json' : 'application/yaml';
+    const { body, type } = bodyOf(request);
     try {
       const response = await fetch(url, {
         method: request.method ?? 'GET',
@@ -69,6 +70,12 @@ export class ApiClient {
       ]);
     }
   }
+}
+
+function bodyOf({ policy, body, json }: ApiRequest): { readonly body: string | undefined; readonly type: string } {
+  if (policy !== undefined) return { body: policy.text, type: 'application/yaml' };
+  if (body !== undefined) return { body: body.text, type: body.type };
+  return { body: json === undefined ? undefined : JSON.stringify(json), type: 'application/json' };
 }
 
 interface Problem {

@@ -8,6 +8,7 @@ export interface OperationAnswer {
   readonly done: number;
   readonly total?: number;
   readonly result?: Readonly<Record<string, unknown>>;
+  readonly problem?: { readonly detail?: string };
 }
 
 const POLL_MS = 200;

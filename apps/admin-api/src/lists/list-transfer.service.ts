@@ -199,12 +199,12 @@ function checkedRow(policy: CompiledPolicy, list: string, row: EntryRow): Import
   };
 }
 
-function optionalText<Name extends string>(name: Name, text: unknown): { [Key in Name]?: string } {
+function optionalText(name: 'note' | 'owner', text: unknown): Pick<ImportedEntry, 'note' | 'owner'> {
   if (text === undefined || text === null || text === '') return {};
   if (typeof text !== 'string' || text.length > MOST_TEXT || /\p{Cc}/u.test(text)) {
     throw new RowFault(`has a \`${name}\` that is no text of at most ${MOST_TEXT} printable characters`);
   }
-  return { [name]: text } as { [Key in Name]?: string };
+  return { [name]: text };
 }
 
 function laterTime(text: unknown): Date {

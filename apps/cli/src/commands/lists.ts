@@ -3,6 +3,7 @@ import { show, type CommandContext } from '../context.js';
 import { expiry, wholeNumber } from '../options.js';
 import { collect, type Page } from '../pages.js';
 import { shortTime, table } from '../text.js';
+import { transferCommands } from './list-transfer.js';
 
 interface ListAnswer {
   readonly name: string;
@@ -36,10 +37,11 @@ interface AddOptions {
 const entriesPath = (list: string): string => `/v1/lists/${encodeURIComponent(list)}/entries`;
 
 export function listCommands(program: Command, context: CommandContext): void {
-  program
+  const lists = program
     .command('lists')
-    .description('list the managed lists of the live policy')
+    .description('list the managed lists of the live policy; import and export whole ones')
     .action(() => showLists(context));
+  transferCommands(lists, context);
   const list = program.command('list').description('add, remove and show entries of a managed list');
   list
     .command('add')
@@ -60,6 +62,12 @@ export function listCommands(program: Command, context: CommandContext): void {
     .action((name: string, value: string, options: { reason?: string }) =>
       remove(context, name, value, options.reason),
     );
+  list
+    .command('lookup')
+    .argument('<list>', 'name of a managed list')
+    .argument('<value>', 'address, domain, IP address or word')
+    .description('tell which entry of a list covers a value')
+    .action((name: string, value: string) => lookup(context, name, value));
   list
     .command('show')
     .argument('<list>', 'name of a managed list')
@@ -97,6 +105,20 @@ async function remove(context: CommandContext, list: string, value: string, reas
   const path = `${entriesPath(list)}/${encodeURIComponent(value)}`;
   await context.api().send({ method: 'DELETE', path, query: { reason } });
   show(context, { list, value, removed: true }, () => [`${value} is no longer in ${list}`]);
+}
+
+interface LookupAnswer {
+  readonly covered: boolean;
+  readonly entry?: EntryAnswer;
+  readonly others: readonly EntryAnswer[];
+}
+
+async function lookup(context: CommandContext, list: string, value: string): Promise<void> {
+  const path = `${entriesPath(list)}:lookup`;
+  const answer = await context.api().json<LookupAnswer>({ method: 'POST', path, json: { value } });
+  show(context, answer, () =>
+    answer.entry === undefined ? [`no entry of ${list} covers ${value}`] : entryTable([answer.entry, ...answer.others]),
+  );
 }
 
 async function showEntry(context: CommandContext, list: string, value: string): Promise<void> {

@@ -4,13 +4,11 @@ import { show } from '../context.js';
 import { CommandError, EXIT } from '../failure.js';
 import { findingLines, type ShownFinding } from '../findings.js';
 import { reasonHeader } from '../headers.js';
-import { collect } from '../pages.js';
 import { filesField, FILES_HELP, foundLines, nameOf, policiesOf, readPolicyFiles, refused } from '../policy-files.js';
 import { notInForce } from './in-force.js';
-import { fields, shortTime, table } from '../text.js';
+import { POLICY, releaseCommands } from './policy-releases.js';
+import { fields, safe, shortTime } from '../text.js';
 import { wholeNumber } from '../options.js';
-
-const POLICY = '/v1/policies/main';
 
 interface PolicyAnswer {
   readonly name: string;
@@ -28,7 +26,10 @@ interface PublishAnswer {
   readonly previous?: number;
   readonly changed: boolean;
   readonly dryRun: boolean;
+  readonly confirmBy?: string;
   readonly findings: readonly ShownFinding[];
+  readonly diff?: string;
+  readonly changes?: readonly { readonly section: string; readonly name: string; readonly change: string }[];
 }
 
 /** The group, for those who add to it. */
@@ -48,23 +49,20 @@ export function policyCommands(program: Command, context: CommandContext): Comma
     .option('--dry-run', 'check only; nothing changes')
     .option('--reason <text>', 'why, kept with the revision')
     .option('--base <revision>', 'refuse when another revision is live by now', wholeNumber)
+    .option('--confirm-within <span>', 'go back by itself unless `policy confirm` comes within, such as `10m`')
+    .option('--source-commit <id>', 'where you keep it, such as a Git commit; kept with the revision')
     .action((files: string[], options: ApplyOptions) => apply(context, files, options));
+  policy
+    .command('plan')
+    .argument('<file...>', FILES_HELP)
+    .description('tell what applying it would change, and what is wrong with it; nothing changes')
+    .action((files: string[]) => plan(context, files));
   policy
     .command('show')
     .description('print the live policy, or an earlier revision')
     .option('--revision <n>', 'a revision by number', wholeNumber)
     .action((options: { revision?: number }) => showPolicy(context, options.revision));
-  policy
-    .command('history')
-    .description('list revisions, newest first')
-    .option('--limit <n>', 'at most so many', wholeNumber, 20)
-    .action((options: { limit: number }) => history(context, options.limit));
-  policy
-    .command('rollback')
-    .argument('<revision>', 'number of an earlier revision', wholeNumber)
-    .description('make an existing revision the live one again')
-    .option('--reason <text>', 'why, kept with the release')
-    .action((revision: number, options: { reason?: string }) => rollback(context, revision, options.reason));
+  releaseCommands(policy, context);
   return policy;
 }
 
@@ -100,6 +98,8 @@ interface ApplyOptions {
   readonly dryRun?: true;
   readonly reason?: string;
   readonly base?: number;
+  readonly confirmWithin?: string;
+  readonly sourceCommit?: string;
 }
 
 async function apply(context: CommandContext, names: readonly string[], options: ApplyOptions): Promise<void> {
@@ -108,15 +108,45 @@ async function apply(context: CommandContext, names: readonly string[], options:
   const answer = await context.api().json<PublishAnswer>({
     method: 'PUT',
     path: POLICY,
-    query: { dryRun: options.dryRun === true ? 'true' : undefined },
+    query: { dryRun: options.dryRun === true ? 'true' : undefined, confirmWithin: options.confirmWithin },
     policy: { text, file },
-    headers: { ...(await precondition(context, options.base)), ...reasonHeader(options.reason) },
+    headers: {
+      ...(await precondition(context, options.base)),
+      ...reasonHeader(options.reason),
+      ...(options.sourceCommit !== undefined && { 'Source-Commit': options.sourceCommit }),
+    },
   });
   show(context, answer, () => [
     ...answer.findings.flatMap((finding) => findingLines(finding, { text, file })),
     summary(file, answer),
   ]);
   if (answer.changed && !answer.dryRun) context.terminal.err(await notInForce(context, answer.revision));
+}
+
+async function plan(context: CommandContext, names: readonly string[]): Promise<void> {
+  const file = names.join(' + ');
+  const text = await joined(context, names);
+  const answer = await context.api().json<PublishAnswer>({
+    method: 'PUT',
+    path: POLICY,
+    query: { dryRun: 'true' },
+    policy: { text, file },
+    headers: await precondition(context, undefined),
+  });
+  show(context, answer, () => [
+    ...(answer.diff ?? '')
+      .trimEnd()
+      .split('\n')
+      .filter((line) => line !== '')
+      .map(safe),
+    ...answer.findings.flatMap((finding) => findingLines(finding, { text, file })),
+    ...(answer.changes ?? []).map(({ section, name, change }) =>
+      safe(`${change}: ${section === '' ? '' : `${section}/`}${name}`),
+    ),
+    answer.changed
+      ? `${file}: ok; nothing was changed. To apply it: --base ${answer.revision}`
+      : `${file}: is revision ${answer.revision}, live already`,
+  ]);
 }
 
 /** The server knows only the joined document. */
@@ -133,7 +163,8 @@ async function joined(context: CommandContext, names: readonly string[]): Promis
 function summary(file: string, answer: PublishAnswer): string {
   if (!answer.changed) return `${file}: is revision ${answer.revision}, live already`;
   if (answer.dryRun) return `${file}: ok, would be published; nothing was changed`;
-  return `revision ${answer.revision} is live`;
+  const until = answer.confirmBy === undefined ? '' : `, until ${shortTime(answer.confirmBy)} unless it is confirmed`;
+  return `revision ${answer.revision} is live${until}`;
 }
 
 /** The state this change is based on: what is live now, unless the caller names the base. */
@@ -174,31 +205,4 @@ async function showPolicy(context: CommandContext, revision: number | undefined)
     ]),
   );
   context.terminal.raw(answer.source.endsWith('\n') ? answer.source : `${answer.source}\n`);
-}
-
-async function history(context: CommandContext, limit: number): Promise<void> {
-  const path = `${POLICY}/revisions`;
-  const page = await collect<PolicyAnswer>(context.api(), path, {}, limit);
-  show(context, page, () =>
-    table(
-      ['revision', 'live', 'created', 'author', 'digest', 'reason'],
-      page.data.map((it) => [
-        it.revision,
-        it.live === true ? 'live' : '',
-        shortTime(it.createdAt),
-        it.author,
-        it.digest.slice(0, 19),
-        it.reason,
-      ]),
-    ),
-  );
-}
-
-async function rollback(context: CommandContext, revision: number, reason: string | undefined): Promise<void> {
-  const json = { revision, ...(reason !== undefined && { reason }) };
-  const answer = await context.api().json<PublishAnswer>({ method: 'POST', path: `${POLICY}/releases`, json });
-  show(context, answer, () => [
-    answer.changed ? `revision ${answer.revision} is live` : `revision ${answer.revision} was live already`,
-  ]);
-  if (answer.changed) context.terminal.err(await notInForce(context, answer.revision));
 }
