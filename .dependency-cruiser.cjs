@@ -38,7 +38,7 @@ const ROOMS = {
     node: true,
   },
   'apps/admin-api': {
-    libs: ['policy', 'mail-auth', 'audit', 'delivery:types', 'database'],
+    libs: ['policy', 'mime', 'mail-auth', 'audit', 'delivery:types', 'database'],
     npm: [
       '@nestjs/[^/]+',
       'reflect-metadata',

@@ -52,6 +52,9 @@ import { ReviewsController } from './reviews/reviews.controller.js';
 import { ReviewsService } from './reviews/reviews.service.js';
 import { SecretsController, SecretVerbsController } from './secrets/secrets.controller.js';
 import { SecretsService } from './secrets/secrets.service.js';
+import { PresentLists } from './simulations/present-lists.js';
+import { SimulationsController } from './simulations/simulations.controller.js';
+import { SimulationsService } from './simulations/simulations.service.js';
 import { ExplanationsService } from './transactions/explanations.service.js';
 import { TransactionsController } from './transactions/transactions.controller.js';
 import { TransactionsService } from './transactions/transactions.service.js';
@@ -87,6 +90,8 @@ export class AdminApiModule {
       ApiKeysService,
       AuditService,
       ExplanationsService,
+      PresentLists,
+      SimulationsService,
       DestinationsService,
       GatewaysService,
       HealthService,
@@ -118,6 +123,7 @@ export class AdminApiModule {
       ListsController,
       ListTransferController,
       TransactionsController,
+      SimulationsController,
       QueueController,
       MessagesController,
       ManyMessagesController,

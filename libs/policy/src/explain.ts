@@ -16,6 +16,8 @@ export interface Explanation {
   readonly recipientSteps: readonly (readonly Step[])[];
   /** One sentence per step, and one per recipient after its own steps. */
   readonly lines: readonly string[];
+  /** The outcome alone: one sentence per recipient, or one for the transaction where there is none. */
+  readonly summary: readonly string[];
   /** Per recipient: what would have led to another decision, and to which. */
   readonly wouldChangeIf: readonly (readonly string[])[];
 }
@@ -39,9 +41,11 @@ export function explainTransaction(
     recipientLine(decided),
   ]);
   const whole = recipients.length === 0 ? [wholeLine(decision)] : [];
+  const summary = [...decision.recipients.map(recipientLine), ...whole];
   const asked = { snapshot, facts, recipients, content: content ?? 'size' in facts };
   const wouldChangeIf = whatIf(asked, decision.recipients, recipientSteps);
-  return { decision, steps, recipientSteps, lines: [...explainSteps(steps), ...outcome, ...whole], wouldChangeIf };
+  const lines = [...explainSteps(steps), ...outcome, ...whole];
+  return { decision, steps, recipientSteps, lines, summary, wouldChangeIf };
 }
 
 const NOTICE_LINE = 'a notice of our own making: rewriting and routing alone say where it goes';
@@ -56,6 +60,7 @@ export function explainNotice(snapshot: Snapshot, facts: Facts): Explanation {
     steps: [],
     recipientSteps: [steps],
     lines: [NOTICE_LINE, ...explainSteps(steps), recipientLine(decided)],
+    summary: [recipientLine(decided)],
     wouldChangeIf: [[]],
   };
 }

@@ -20,9 +20,9 @@ function isStreamed({ method, path }: Request): boolean {
   return method === 'POST' && /^\/v1\/lists\/[^/]+\/entries:import\/?$/u.test(path);
 }
 
-/** True where parts of a policy come as JSON. */
+/** True where policies, parts of them or messages come inside of JSON. */
 function takesPart({ path }: Request): boolean {
-  return path.startsWith('/v1/policies/');
+  return path.startsWith('/v1/policies/') || /^\/v1\/simulations\/?$/u.test(path);
 }
 
 /**

@@ -103,7 +103,8 @@ async function secretFindings(database: Database, policy: CompiledPolicy): Promi
   return findings;
 }
 
-function refusal(findings: readonly Finding[]): Problem {
+/** Everything that keeps a document from being a policy. */
+export function refusal(findings: readonly Finding[]): Problem {
   const blocking = findings.filter((finding) => finding.severity === 'blocks');
   const [first] = blocking;
   const place = first?.line === undefined ? '' : `line ${first.line}, column ${first.column ?? 1}: `;

@@ -97,7 +97,8 @@ const BETWEEN_RULES: Readonly<Record<string, string>> = {
 
 const RESULTS = { yes: true, no: false, unknown: 'unknown', expired: 'expired', overridden: 'overridden' } as const;
 
-function stepOf(step: Step): StepDto {
+/** One step in the words of the API. */
+export function stepOf(step: Step): StepDto {
   const phase = BETWEEN_RULES[step.stage];
   return {
     phase: phase ?? step.stage,
