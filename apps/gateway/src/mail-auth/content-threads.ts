@@ -65,6 +65,11 @@ export class ContentThreads {
 
   async close(): Promise<void> {
     this.#closed = true;
+    await this.endThreads();
+  }
+
+  /** Whatever they have is unknown; the next checks begin others. */
+  async endThreads(): Promise<void> {
     await Promise.all(this.#threads.flatMap((thread) => thread?.end() ?? []));
   }
 
