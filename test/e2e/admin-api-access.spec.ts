@@ -20,6 +20,7 @@ const HARMLESS = [
   'POST /v1/policies/main/drafts/{draft}:validate',
   'POST /v1/lists/{list}/entries:lookup',
   'POST /v1/audit:verify',
+  'POST /v1/destinations/{domain}:resolve',
 ];
 /** Keys, and what shows content of mail. */
 const ADMIN_ONLY = ['GET /v1/api-keys', 'GET /v1/reviews/{id}'];

@@ -12,7 +12,7 @@ import type { ChangedMessageDto, MessageDto } from './message.dto.js';
 import { QueueChanger, type QueueWish } from './queue-changer.js';
 import { changedDto, entryDto } from './queue-entry.js';
 
-export interface MessageChange extends MatchedChange {
+export interface MessageChange extends Omit<MatchedChange, 'dryRun'> {
   readonly dryRun: boolean;
 }
 
