@@ -144,6 +144,25 @@ describe('behind a front end', () => {
     expect((await other.command('XCLIENT ADDR=198.51.100.9')).code).toBeGreaterThanOrEqual(500);
     await other.quit();
   });
+
+  test('the name it confirms counts as the reverse name, without a look-up; where it has none, none is there', async () => {
+    const replyTo = async (name: string): Promise<string> => {
+      const dialog = await SmtpDialog.start({ port: postern.port('front') });
+      // The name server fails for this address.
+      await dialog.command(`XCLIENT ADDR=203.0.113.9 ${name}`, 220);
+      await dialog.command('EHLO far.test', 250);
+      await dialog.command('MAIL FROM:<a@far.test>', 250);
+      const reply = await dialog.command('RCPT TO:<bob@capture.test>');
+      await dialog.quit();
+      return reply.text;
+    };
+    expect(await replyTo('NAME=Mail.Far.test')).toMatch(/^250 /);
+    const isNamed = ({ facts }: Readonly<Record<string, unknown>>): boolean =>
+      String((facts as { rdns?: unknown } | undefined)?.rdns) === 'mail.far.test';
+    await auditEvents(postern, 'transaction.abandoned', isNamed);
+    expect(await replyTo('NAME=[TEMPUNAVAIL]')).toMatch(/^451 4\.4\.3/);
+    expect(await replyTo('NAME=not..a-name')).toMatch(/^451 4\.4\.3/);
+  });
 });
 
 describe('look-ups', () => {

@@ -22,18 +22,25 @@ export class Answerer {
   readonly #host: ConnectionHost;
   readonly #connection: Connection;
   #client: Endpoint;
+  readonly #local: Endpoint;
   #xclient: XclientFacts | undefined;
   #sasl: SaslExchange | undefined;
   #endDelay: (() => void) | undefined;
 
-  constructor(host: ConnectionHost, connection: Connection, client: Endpoint) {
+  constructor(host: ConnectionHost, connection: Connection, { client, local }: { client: Endpoint; local: Endpoint }) {
     this.#host = host;
     this.#connection = connection;
     this.#client = client;
+    this.#local = local;
   }
 
   get client(): Endpoint {
     return this.#client;
+  }
+
+  /** Where the client connected to. */
+  get local(): Endpoint {
+    return this.#xclient?.destination ?? this.#local;
   }
 
   get xclient(): XclientFacts | undefined {

@@ -23,8 +23,7 @@ import type {
 import { Answerer } from './answerer.js';
 import type { Arrival } from './arrive.js';
 import type { AnyAnswer } from './ask-hooks.js';
-import { sessionOptionsOf } from './connection-host.js';
-import type { ConnectionHost } from './connection-host.js';
+import { sessionOptionsOf, type ConnectionHost } from './connection-host.js';
 import { ContentPipe } from './content-pipe.js';
 import { Deadlines } from './deadlines.js';
 import type { Endpoint, ServerSession, SessionTraffic, XclientFacts } from './hooks.js';
@@ -33,13 +32,11 @@ import { Outbox } from './outbox.js';
 import type { HandshakeResult } from './tls-handshake.js';
 import { attach, detach, type WireOwner } from './wire.js';
 
-const GO_ON: SessionInput = { kind: 'go-on' };
 /** How long a closed session's socket may take to deliver the last reply. */
 const LINGER_MS = 5_000;
 
 export class Connection implements ServerSession, WireOwner, FlowOwner {
   readonly peer: Endpoint;
-  readonly local: Endpoint;
   readonly startedAtMs = Date.now();
   state: unknown = undefined;
 
@@ -63,15 +60,18 @@ export class Connection implements ServerSession, WireOwner, FlowOwner {
     this.#socket = socket;
     this.#outbox = new Outbox(socket);
     this.#flow = new Flow(this, { socket, outbox: this.#outbox, turns: host.turns, limits: host.limits });
-    this.#answerer = new Answerer(host, this, client);
+    this.#answerer = new Answerer(host, this, { client, local });
     this.peer = peer;
-    this.local = local;
     this.#session = new SmtpServerSession(sessionOptionsOf(host, client, tls));
     this.#deadlines = new Deadlines(host.limits, host.clock.nowMs);
   }
 
   get client(): Endpoint {
     return this.#answerer.client;
+  }
+
+  get local(): Endpoint {
+    return this.#answerer.local;
   }
 
   get listener(): string {
@@ -203,7 +203,7 @@ export class Connection implements ServerSession, WireOwner, FlowOwner {
   /** Lets the session read on; false when it has to wait. */
   #takeTurn(): boolean {
     if (this.#mustRest()) return false;
-    this.#feed(GO_ON);
+    this.#feed({ kind: 'go-on' });
     return true;
   }
 

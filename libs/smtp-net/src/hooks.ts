@@ -62,6 +62,7 @@ export interface ServerSession {
   readonly client: Endpoint;
   /** The other end of the TCP connection. */
   readonly peer: Endpoint;
+  /** Where the client connected to; behind XCLIENT what was told of it. */
   readonly local: Endpoint;
   /** `name` of the listener, '' when it has none. */
   readonly listener: string;

@@ -175,10 +175,21 @@ describe('XCLIENT', () => {
     expect(await peer.say('MAIL FROM:<>')).toEqual(['503 5.5.1 Send EHLO or HELO first']);
     await peer.say('EHLO front.test');
     expect(await peer.say('XCLIENT ADDR=IPV6:2001:DB8::7 NAME=[UNAVAILABLE]')).toEqual([BANNER]);
+    expect(session[0]?.local).toEqual({ address: '127.0.0.1', port: listener.port });
     expect([session[0]?.client, session[0]?.xclient]).toEqual([
       { address: '2001:db8::7', port: 0 },
       { helo: 'client.test', login: 'ann' },
     ]);
+  });
+
+  it('says where the client connected to', async () => {
+    const { hooks, sessions } = watched();
+    const listener = await serveWith(hooks, { xclientFrom: yes });
+    const peer = dial(listener);
+    await peer.begin('ehlo');
+    expect(await peer.say('XCLIENT DESTADDR=192.0.2.25 DESTPORT=25')).toEqual([BANNER]);
+    expect(sessions[0]?.local).toEqual({ address: '192.0.2.25', port: 25 });
+    expect(sessions[0]?.client.address).toBe('127.0.0.1');
   });
 
   it('a client refused there is refused', async () => {

@@ -12,12 +12,18 @@ export class LookUps {
   readonly #address: string;
   readonly #known: Record<string, FactValue> = {};
   readonly #underWay = new Map<SessionFact, Promise<void>>();
+  readonly #answered = new Set<SessionFact>();
   /** Zones that the fact `dnsbl` is about. */
   #zones = '';
 
-  constructor(dns: DnsFacts, address: string) {
+  /** `confirmedName`: what a front end says of the client's name (XCLIENT); it is not looked up again. */
+  constructor(dns: DnsFacts, address: string, confirmedName?: string) {
     this.#dns = dns;
     this.#address = address;
+    if (confirmedName === undefined) return;
+    this.#known['rdns'] = [confirmedName];
+    this.#underWay.set('rdns', Promise.resolve());
+    this.#answered.add('rdns');
   }
 
   /** Those that have been answered; a look-up without an answer of its own (no name) leaves no fact. */
@@ -43,8 +49,6 @@ export class LookUps {
     const open = [...this.#underWay].filter(([fact]) => isAsked(fact) && !this.#answered.has(fact));
     return open.length === 0 ? undefined : Promise.all(open.map(([, done]) => done));
   }
-
-  readonly #answered = new Set<SessionFact>();
 
   #look(fact: SessionFact, answer: Promise<FactValue | undefined>): void {
     this.#answered.delete(fact);

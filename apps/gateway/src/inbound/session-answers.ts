@@ -2,7 +2,7 @@
 import { newId } from '#database';
 import { traceOf, type RecordedTls } from '#audit';
 import { judgeConnect, judgeHelo, type Decision } from '#policy';
-import type { Answer, Reply, TlsFacts } from '#smtp-core';
+import { parseDomain, type Answer, type Reply, type TlsFacts } from '#smtp-core';
 import type { MaybePromise, ServerSession } from '#smtp-net';
 import type { LivePolicy } from '../policy/policy-holder.js';
 import type { AnswerDependencies } from './answer-dependencies.js';
@@ -65,7 +65,7 @@ export class SessionAnswers {
       id: before?.id ?? newId(),
       listener: session.listener,
       clientAddress,
-      lookUps: new LookUps(this.use.dns, clientAddress),
+      lookUps: new LookUps(this.use.dns, clientAddress, toldName(session)),
       facts: {
         listener: session.listener,
         ip: clientAddress,
@@ -182,6 +182,11 @@ function recordedTls({ version, cipher, serverName, clientCertificate }: TlsFact
 /** IPv4-mapped IPv6 addresses are IPv4 facts. */
 function plainAddress(address: string): string {
   return address.startsWith('::ffff:') && address.includes('.') ? address.slice('::ffff:'.length) : address;
+}
+
+/** The name that a front end has confirmed; what is no domain is not believed. */
+function toldName({ xclient }: ServerSession): string | undefined {
+  return xclient?.name === undefined ? undefined : parseDomain(xclient.name);
 }
 
 function heloKind(domain: string, hostname: string, localAddress: string): string {
