@@ -88,12 +88,13 @@ export class DnsServer {
     return encode({ ...reply, answers: this.#records(name, question.type) });
   }
 
-  #records(name: string, type: string): Answer[] {
+  /** A loop of CNAMEs is given once around. */
+  #records(name: string, type: string, seen: readonly string[] = []): Answer[] {
     const zone = this.zones[name];
-    if (zone === undefined) return [];
-    const ttl = zone.ttlSeconds ?? 60;
+    if (zone === undefined || seen.includes(name)) return [];
+    const { ttlSeconds: ttl = 60 } = zone;
     if (zone.cname !== undefined) {
-      return [{ type: 'CNAME', name, ttl, data: zone.cname }, ...this.#records(zone.cname, type)];
+      return [{ type: 'CNAME', name, ttl, data: zone.cname }, ...this.#records(zone.cname, type, [...seen, name])];
     }
     if (type === 'MX')
       return (zone.mx ?? []).map(([preference, exchange]) => ({

@@ -181,7 +181,12 @@ class MxConversation {
 
   #receive(chunk: Buffer): void {
     if (this.#hung) return;
-    if (this.#inContent) {
+    if (this.#chunkLeft >= 0) {
+      this.#content.push(chunk);
+      this.#contentBytes += chunk.length;
+      if (this.#buffered.length + this.#contentBytes < this.#chunkLeft) return;
+      this.#buffered = Buffer.concat([this.#buffered, ...this.#content.splice(0)]);
+    } else if (this.#inContent) {
       this.#content.push(chunk);
       this.#watchContent(chunk);
       this.#takeContent();
@@ -214,6 +219,7 @@ class MxConversation {
   #bdat(line: string): void {
     const [, size = '0'] = /^BDAT (\d+) LAST$/.exec(line) ?? [];
     this.#chunkLeft = Number(size);
+    this.#contentBytes = 0;
   }
 
   #takeLine(): boolean {

@@ -119,13 +119,33 @@ const CONTENT: readonly Misdeed[] = [
   },
 ];
 
+const CHUNKS: MxScript = { extensions: ['PIPELINING', 'CHUNKING'] };
+
+const CHUNKED: readonly Misdeed[] = [
+  {
+    name: 'content by BDAT: offered and not known',
+    script: { ...CHUNKS, at: { content: '502 5.5.1 What?\r\n' } },
+    stage: 'content',
+    told: /^the server refused BDAT, which it offers, with 502 5\.5\.1 What\?$/,
+    large: true,
+  },
+  {
+    name: 'content by BDAT: disconnect',
+    script: { ...CHUNKS, at: { content: drop } },
+    stage: 'content',
+    told: MAYBE,
+    large: true,
+    uncertain: true,
+  },
+];
+
 /** Everything that needs no certificate. */
 export function plainMisdeeds(): readonly Misdeed[] {
   const content = broken('content').map((misdeed) =>
     misdeed.told.source.startsWith('^421') ? misdeed : { ...misdeed, told: MAYBE, uncertain: true as const },
   );
   const stages: readonly MxStage[] = ['banner', 'ehlo', 'mail', 'rcpt', 'data'];
-  return [...stages.flatMap(broken), ...content, ...ENVELOPE, ...CONTENT];
+  return [...stages.flatMap(broken), ...content, ...ENVELOPE, ...CONTENT, ...CHUNKED];
 }
 
 /** Names of what `tlsMisdeeds` makes, for who needs them before there is an authority. */

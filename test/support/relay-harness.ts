@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach } from '@jest/globals';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Client } from 'pg';
 import { newId, openDatabase } from '#database';
 import type { Database } from '#database';
 import type {
@@ -54,6 +55,12 @@ function scaled(factor: number): Partial<SmtpTimeouts> {
   return scaledTo;
 }
 
+async function connected(url: string): Promise<Client> {
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  return client;
+}
+
 /** `kind stage`, event by event. */
 export function told(rows: readonly StoryRow[]): string[] {
   return rows.map(({ kind, data }) => (data.stage === undefined ? kind : `${kind} ${data.stage}`));
@@ -85,12 +92,19 @@ export class RelayHarness {
   readonly warnings: string[] = [];
   readonly #foreign: ForeignMx[] = [];
   #server: TestDatabase | undefined;
+  #client: Promise<Client> | undefined;
   #db: Database | undefined;
   #runner: RelayRunner | undefined;
 
   get server(): TestDatabase {
     if (this.#server === undefined) throw new Error('the harness has no database yet');
     return this.#server;
+  }
+
+  /** On one connection that is kept: specs ask often. */
+  async #query<R extends Record<string, unknown>>(text: string, values: unknown[]): Promise<R[]> {
+    this.#client ??= connected(this.server.url);
+    return (await (await this.#client).query<R>(text, values)).rows;
   }
 
   get db(): Database {
@@ -121,6 +135,8 @@ export class RelayHarness {
 
   async close(): Promise<void> {
     await this.runner.stop(2000);
+    await (await this.#client)?.end();
+    this.#client = undefined;
     for (const mx of this.#foreign.splice(0)) await mx.close();
     await this.server.query('delete from queue');
     await this.db.close();
@@ -177,7 +193,7 @@ export class RelayHarness {
 
   async story(id: string): Promise<StoryRow[]> {
     await this.db.audit.flush();
-    return this.server.query<StoryRow>(
+    return this.#query<StoryRow>(
       `select kind, recipient, data from audit_event
        where transaction_id = $1 and (kind like 'delivery.%' or kind like 'bounce.%' or kind like 'notice.%') order by id`,
       [id],
@@ -187,7 +203,7 @@ export class RelayHarness {
   async allEnded(messages: readonly MessageToStore[], deadlineMs = 15_000): Promise<void> {
     const ids = messages.map(({ id }) => id);
     const left = 'select from queue where message_id = any($1)';
-    await waitFor('the end of the messages', async () => (await this.server.query(left, [ids])).length === 0, {
+    await waitFor('the end of the messages', async () => (await this.#query(left, [ids])).length === 0, {
       deadlineMs,
     });
   }
@@ -195,7 +211,7 @@ export class RelayHarness {
   /** Waits until nothing of the message is queued, then tells what happened. */
   async ended(id: string): Promise<StoryRow[]> {
     const left = 'select from queue where message_id = $1';
-    await waitFor('the end of the message', async () => (await this.server.query(left, [id])).length === 0);
+    await waitFor('the end of the message', async () => (await this.#query(left, [id])).length === 0);
     return this.story(id);
   }
 

@@ -193,6 +193,42 @@ describe('next hops of a domain', () => {
     },
   );
 
+  it('of a loop of CNAMEs are none, of an exchanger that is one what it leads to, of half a farm the other half', async () => {
+    const zones: Record<string, DnsZone> = {
+      'round.test': { cname: 'about.test' },
+      'about.test': { cname: 'round.test' },
+      'mx-round.test': { mx: [[5, 'round.test']] },
+      'mx-alias.test': { mx: [[5, 'alias.test']] },
+      'alias.test': { cname: 'a.farm.test' },
+      'half.test': {
+        mx: [
+          [5, 'sick.test'],
+          [9, 'a.farm.test'],
+        ],
+      },
+      'sick.test': { misdeed: 'servfail' },
+      'mx-sick.test': { mx: [[5, 'sick.test']] },
+      ...farm,
+    };
+    const resolver = await resolverFor(zones);
+    const told = async (domain: string): Promise<unknown> =>
+      seen(await findNextHops(MX_ROUTE, domain, { resolver, isSelf: () => false }));
+    expect(await told('round.test')).toBe('dns 5.4.4');
+    expect(await told('mx-round.test')).toBe('dns 5.4.4');
+    expect(await told('mx-alias.test')).toEqual(['5 alias.test 192.0.2.1:2525', '5 alias.test 2001:db8::1:2525']);
+    // Nobody knows one of them: the other serves, and where there is no other the mail waits.
+    expect(await told('half.test')).toEqual(['9 a.farm.test 192.0.2.1:2525', '9 a.farm.test 2001:db8::1:2525']);
+    expect(await told('mx-sick.test')).toBe('dns 4.4.3');
+  });
+
+  it('are bounded however large the answer is', async () => {
+    const many = Array.from({ length: 1500 }, (_, at) => [at, `h${String(at)}.huge.test`] as const);
+    const zones: Record<string, DnsZone> = { 'huge.test': { mx: many, misdeed: 'truncated' } };
+    for (const [, host] of many.slice(0, 30)) zones[host] = { a: ['192.0.2.1'] };
+    const found = await hops('huge.test', zones);
+    expect(found.ok && found.targets.map(({ host }) => host)).toEqual(many.slice(0, 20).map(([, host]) => host));
+  });
+
   it('are bounded however many a zone names', async () => {
     const many = Array.from({ length: 60 }, (_, at) => [at, `h${String(at)}.big.test`] as const);
     const zones: Record<string, DnsZone> = { 'big.test': { mx: many, misdeed: 'truncated' } };

@@ -17,7 +17,7 @@ import type { StoryRow } from '../../../../test/support/relay-harness.js';
 import { waitFor } from '../../../../test/support/wait.js';
 
 const HOPELESS: RetryProfile = { firstMs: 20, factor: 1, longestMs: 20, giveUpMs: 1 };
-const AT_ONCE = 16;
+const AT_ONCE = 24;
 const SMALL = Buffer.from('Subject: hello\r\n\r\nworld\r\n');
 const LARGE = Buffer.concat([SMALL, Buffer.from('x'.repeat(998).concat('\r\n').repeat(12_000))]);
 const NAMES = [...plainMisdeeds().map(({ name }) => name), ...TLS_MISDEEDS];
