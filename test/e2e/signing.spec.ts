@@ -1,7 +1,11 @@
-/** Outbound signing from its beginning: keys made and published with the CLI, a policy that names them, mail at the next hop. */
+/**
+ * Outbound signing from its beginning: keys made and published with the CLI, a policy that names them, mail at the next hop;
+ * then what was found out about mail, told in our name, and sealed.
+ */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { authenticate } from 'mailauth';
 import { dkimVerify } from 'mailauth/lib/dkim/verify.js';
 import { Client } from 'pg';
 import { DnsServer } from '../support/dns-server.js';
@@ -40,7 +44,11 @@ beforeAll(async () => {
   nextHop = await ForeignMx.listen({ extensions: ['PIPELINING', '8BITMIME', 'SIZE'] });
   dns = await DnsServer.listen({});
   postern = workspace.use(
-    await RunningPostern.start({ dataDir: workspace.path('data'), policy: JSON.parse(policy({})) as unknown }),
+    await RunningPostern.start({
+      dataDir: workspace.path('data'),
+      policy: JSON.parse(policy({})) as unknown,
+      env: { GATEWAY_DNS_SERVERS: dns.address },
+    }),
   );
 }, 180_000);
 
@@ -87,15 +95,19 @@ async function arrived(marker: string): Promise<MxTransaction> {
   });
 }
 
+function resolver(name: string): Promise<string[][]> {
+  const txt = dns.zones[name]?.txt;
+  if (txt === undefined) return Promise.reject(new Error('none'));
+  return Promise.resolve(txt.map((text) => (typeof text === 'string' ? [text] : [...text])));
+}
+
+async function chainOf(content: Buffer): Promise<unknown> {
+  const { arc } = await authenticate(content, { resolver, ip: '127.0.0.1', helo: 'x.test', sender: '' });
+  return arc === false ? undefined : { result: arc.status.result, i: arc.i };
+}
+
 async function verdicts(content: Buffer): Promise<readonly string[]> {
-  const { results } = await dkimVerify(content, {
-    resolver: (name: string) => {
-      const txt = dns.zones[name]?.txt;
-      return txt === undefined
-        ? Promise.reject(new Error('none'))
-        : Promise.resolve(txt.map((text) => (typeof text === 'string' ? [text] : [...text])));
-    },
-  });
+  const { results } = await dkimVerify(content, { resolver });
   return results.map(({ signingDomain, selector, status }) => `${signingDomain}/${selector} ${status.result}`);
 }
 
@@ -190,6 +202,37 @@ test('a key that is in use stays, and is replaced by nothing but a key', async (
   });
   expect(set.status).toBe(422);
 });
+
+test('what was found out is told in our name alone, and sealed on top of the chain that came', async () => {
+  dns.zones['source.test'] = { txt: [['v=spf1 ip4:127.0.0.1 -all']] };
+  dns.zones['_dmarc.source.test'] = { txt: [['v=DMARC1; p=reject']] };
+  const sealing = [{ domain: 'client.test', selector: 's1', key: 'secret/dkim-client.test-s1' }];
+  expect(await apply({ ...SIGNING, sealing, settings: { 'authserv-id': 'mx.client.test' } })).toMatchObject({
+    code: 0,
+  });
+  const forged = 'Authentication-Results: (trust me) MX.client.test;\r\n dkim=pass header.d=bank.test\r\n';
+  await send(`${forged}From: eve@source.test\r\nSubject: x\r\n\r\nfirst hop\r\n`, 'eve@source.test');
+  const one = (await arrived('first hop')).content;
+  const text = one.toString('latin1').replace(/\r\n[ \t]+/g, ' ');
+  expect(text).not.toContain('bank.test');
+  expect(text).toContain(
+    'Authentication-Results: mx.client.test; spf=pass smtp.mailfrom=eve@source.test; dkim=none; ' +
+      'dmarc=pass (p=reject) header.from=source.test; arc=none\r\n',
+  );
+  expect(text).toContain('ARC-Authentication-Results: i=1; mx.client.test; spf=pass');
+  expect(await chainOf(one)).toEqual({ result: 'pass', i: 1 });
+  const again = one.toString('latin1').replace('first hop', 'second hop').replace(/\r\n$/, '');
+  await send(again, 'eve@source.test');
+  const broken = (await arrived('second hop')).content;
+  expect(broken.toString('latin1')).toMatch(/ARC-Seal: i=2; [^;]+; [^;]+; cv=fail;/);
+  await send(
+    one.toString('latin1').replace('X-Origin: inside', 'X-Unsigned: third hop').replace(/\r\n$/, ''),
+    'eve@source.test',
+  );
+  const two = (await arrived('third hop')).content;
+  expect(two.toString('latin1').replace(/\r\n[ \t]+/g, ' ')).toMatch(/ARC-Seal: i=2; [^;]+; [^;]+; cv=pass;/);
+  expect(await chainOf(two)).toEqual({ result: 'pass', i: 2 });
+}, 60_000);
 
 test('a key that vanished all the same keeps its mail waiting, and says so', async () => {
   const environment = readFileSync(`/proc/${String(postern.processId('admin-api'))}/environ`, 'utf8').split('\0');
