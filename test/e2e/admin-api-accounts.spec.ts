@@ -271,3 +271,26 @@ test('no verifier is in any answer', async () => {
     expect((await api.ask(path)).text).not.toMatch(/[$]argon2|storedKey|serverKey|"scram|"salt|Hash"/u);
   }
 });
+
+test('a change can be tried first: all of it is checked, nothing is done', async () => {
+  const body = { name: 'tried', identities: ['tried@example.com'] };
+  const made = await api.ask('/v1/accounts?dryRun=true', { method: 'POST', body });
+  expect(made.status).toBe(201);
+  expect(made.headers.get('dry-run')).toBe('true');
+  expect(made.body).toMatchObject({ name: 'tried' });
+  expect(made.body).not.toHaveProperty('password');
+  expectProblem(await api.ask('/v1/accounts/tried'), 404, 'not-found');
+  const real = await api.ask('/v1/accounts', { method: 'POST', body });
+  expect(real.headers.get('dry-run')).toBeNull();
+  expectProblem(await api.ask('/v1/accounts?dryRun=true', { method: 'POST', body }), 409, 'conflict');
+  const ifMatch = { 'If-Match': real.headers.get('etag') ?? '' };
+  const patch = { method: 'PATCH', body: { disabled: true }, headers: ifMatch };
+  expect((await api.ask('/v1/accounts/tried?dryRun=true', patch)).body).toMatchObject({ disabled: true });
+  const gone = await api.ask('/v1/accounts/tried?dryRun=true', { method: 'DELETE', headers: ifMatch });
+  expect(gone.status).toBe(204);
+  const after = await api.ask('/v1/accounts/tried');
+  expect(after.body).toMatchObject({ disabled: false });
+  expect(after.headers.get('etag')).toBe(ifMatch['If-Match']);
+  expectProblem(await api.ask('/v1/accounts/tried?dryRun=perhaps', { ...patch }), 400, 'invalid-request');
+  expectProblem(await api.ask('/v1/accounts/tried?dryrun=true', { ...patch }), 400, 'invalid-request');
+});

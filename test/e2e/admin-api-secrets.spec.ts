@@ -158,3 +158,10 @@ describe('refused', () => {
     expect((await api.ask('/v1/secrets', { key: api.viewerKey })).status).toBe(200);
   });
 });
+
+test('a secret can be tried first: it is not kept', async () => {
+  const put = { method: 'PUT', body: { value: 'hush' }, headers: { 'If-None-Match': '*' } };
+  const tried = await api.ask('/v1/secrets/tried?dryRun=true', put);
+  expect({ status: tried.status, dryRun: tried.headers.get('dry-run') }).toEqual({ status: 201, dryRun: 'true' });
+  expectProblem(await api.ask('/v1/secrets/tried'), 404, 'not-found');
+});

@@ -17,6 +17,8 @@ export interface AccountChangeContext {
   readonly reason?: string;
   /** Refuse with `stale` unless the account is at this revision. */
   readonly ifRevision?: number;
+  /** Does everything, and undoes it. */
+  readonly dryRun?: boolean;
 }
 
 export interface AccountToCreate extends AccountChangeContext {
@@ -72,25 +74,29 @@ export class AccountStore {
   /** Throws RangeError for a password that can be none. */
   async create(given: AccountToCreate): Promise<AccountResult> {
     const verifiers = await passwordVerifiers(given.password);
-    return inTransaction(this.#pool, async (client) => {
-      const { rows } = await client.query<AccountRow>(
-        `insert into smtp_account (name, identities, note, expires_at, disabled_at, created_by, updated_by,
+    return inTransaction(
+      this.#pool,
+      async (client) => {
+        const { rows } = await client.query<AccountRow>(
+          `insert into smtp_account (name, identities, note, expires_at, disabled_at, created_by, updated_by,
            password_hash, scram_salt, scram_iterations, scram_stored_key, scram_server_key)
          values ($1, $2::text[], $3, $4, case when $5::boolean then now() end, $6, $6, $7, $8, $9, $10, $11)
          on conflict do nothing returning ${SHOWN}`,
-        [
-          given.name,
-          textArray(given.identities),
-          given.note ?? null,
-          given.expiresAt ?? null,
-          given.disabled ?? false,
-          given.actor,
-          ...columnsOf(verifiers),
-        ],
-      );
-      if (rows[0] === undefined) return { ok: false, fault: 'exists' };
-      return told(client, 'create', given, { after: accountOf(rows[0]) });
-    });
+          [
+            given.name,
+            textArray(given.identities),
+            given.note ?? null,
+            given.expiresAt ?? null,
+            given.disabled ?? false,
+            given.actor,
+            ...columnsOf(verifiers),
+          ],
+        );
+        if (rows[0] === undefined) return { ok: false, fault: 'exists' };
+        return told(client, 'create', given, { after: accountOf(rows[0]) });
+      },
+      given,
+    );
   }
 
   async update(name: string, changes: AccountChanges, given: AccountChangeContext): Promise<AccountResult> {
@@ -176,18 +182,23 @@ export class AccountStore {
     given: AccountChangeContext,
     write: (client: PoolClient, before: SmtpAccount) => Promise<{ rows: AccountRow[] }>,
   ): Promise<AccountResult> {
-    return inTransaction(this.#pool, async (client) => {
-      const found = await client.query<AccountRow>(`select ${SHOWN} from smtp_account where name = $1 for update`, [
-        name,
-      ]);
-      if (found.rows[0] === undefined) return { ok: false, fault: 'no-such-account' };
-      const before = accountOf(found.rows[0]);
-      if (given.ifRevision !== undefined && given.ifRevision !== before.revision) return { ok: false, fault: 'stale' };
-      const { rows } = await write(client, before);
-      if (rows[0] === undefined) throw new Error('a locked account has vanished');
-      const after = accountOf(rows[0]);
-      return told(client, operation, given, operation === 'remove' ? { before } : { before, after });
-    });
+    return inTransaction(
+      this.#pool,
+      async (client) => {
+        const found = await client.query<AccountRow>(`select ${SHOWN} from smtp_account where name = $1 for update`, [
+          name,
+        ]);
+        if (found.rows[0] === undefined) return { ok: false, fault: 'no-such-account' };
+        const before = accountOf(found.rows[0]);
+        if (given.ifRevision !== undefined && given.ifRevision !== before.revision)
+          return { ok: false, fault: 'stale' };
+        const { rows } = await write(client, before);
+        if (rows[0] === undefined) throw new Error('a locked account has vanished');
+        const after = accountOf(rows[0]);
+        return told(client, operation, given, operation === 'remove' ? { before } : { before, after });
+      },
+      given,
+    );
   }
 }
 

@@ -117,8 +117,15 @@ export async function query<R extends QueryResultRow>(
   return withClient(pool, (client) => client.query<R>(statement));
 }
 
-/** One transaction, read committed. Rolled back, and the error passed on, when `work` throws. */
-export async function inTransaction<T>(pool: Pool, work: (client: PoolClient) => Promise<T>): Promise<T> {
+/**
+ * One transaction, read committed. Rolled back, and the error passed on, when `work` throws; rolled back too, and its
+ * result given, for a dry run.
+ */
+export async function inTransaction<T>(
+  pool: Pool,
+  work: (client: PoolClient) => Promise<T>,
+  { dryRun = false }: { readonly dryRun?: boolean | undefined } = {},
+): Promise<T> {
   return withClient(pool, async (client) => {
     await client.query('begin');
     let result: T;
@@ -128,7 +135,7 @@ export async function inTransaction<T>(pool: Pool, work: (client: PoolClient) =>
       if (!isConnectionError(error)) await client.query('rollback');
       throw error;
     }
-    await client.query('commit');
+    await client.query(dryRun ? 'rollback' : 'commit');
     return result;
   });
 }

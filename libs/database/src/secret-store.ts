@@ -21,6 +21,8 @@ export interface SecretChangeContext {
   readonly reason?: string;
   /** Refuse with `stale` unless the secret is at this revision; 0: unless there is none. */
   readonly ifRevision?: number;
+  /** Does everything, and undoes it. */
+  readonly dryRun?: boolean;
 }
 
 export interface SecretToSet extends SecretChangeContext {
@@ -63,36 +65,45 @@ export class SecretStore {
     const keys = await this.#keys();
     if (!keys.ok) return { ok: false, fault: 'no-key', message: keys.message };
     const { nonce, sealed } = seal(given.value, given.name, keys.first);
-    return inTransaction(this.#pool, async (client) => {
-      const before = await locked(client, given.name);
-      if (given.ifRevision !== undefined && given.ifRevision !== (before?.revision ?? 0))
-        return { ok: false, fault: 'stale' };
-      const { rows } = await client.query<SecretRow>(
-        `insert into secret (name, key_id, nonce, sealed, note, created_by, updated_by) values ($1, $2, $3, $4, $5, $6, $6)
+    return inTransaction(
+      this.#pool,
+      async (client) => {
+        const before = await locked(client, given.name);
+        if (given.ifRevision !== undefined && given.ifRevision !== (before?.revision ?? 0))
+          return { ok: false, fault: 'stale' };
+        const { rows } = await client.query<SecretRow>(
+          `insert into secret (name, key_id, nonce, sealed, note, created_by, updated_by) values ($1, $2, $3, $4, $5, $6, $6)
          on conflict (name) do update set revision = nextval('secret_revision'), key_id = excluded.key_id,
            nonce = excluded.nonce, sealed = excluded.sealed, note = excluded.note, updated_at = now(),
            updated_by = excluded.updated_by
          returning ${SHOWN}`,
-        [given.name, keys.first.id, nonce, sealed, given.note ?? null, given.actor],
-      );
-      if (rows[0] === undefined) throw new Error('an upsert returned nothing');
-      const secret = secretOf(rows[0], keys);
-      await tell(client, 'set', secret, given);
-      return { ok: true, secret };
-    });
+          [given.name, keys.first.id, nonce, sealed, given.note ?? null, given.actor],
+        );
+        if (rows[0] === undefined) throw new Error('an upsert returned nothing');
+        const secret = secretOf(rows[0], keys);
+        await tell(client, 'set', secret, given);
+        return { ok: true, secret };
+      },
+      given,
+    );
   }
 
   async remove(name: string, given: SecretChangeContext): Promise<SecretResult> {
     const keys = await this.#keys();
-    return inTransaction(this.#pool, async (client) => {
-      const before = await locked(client, name);
-      if (before === undefined) return { ok: false, fault: 'no-such-secret' };
-      if (given.ifRevision !== undefined && given.ifRevision !== before.revision) return { ok: false, fault: 'stale' };
-      await client.query('delete from secret where name = $1', [name]);
-      const secret = secretOf(before, keys);
-      await tell(client, 'remove', secret, given);
-      return { ok: true, secret };
-    });
+    return inTransaction(
+      this.#pool,
+      async (client) => {
+        const before = await locked(client, name);
+        if (before === undefined) return { ok: false, fault: 'no-such-secret' };
+        if (given.ifRevision !== undefined && given.ifRevision !== before.revision)
+          return { ok: false, fault: 'stale' };
+        await client.query('delete from secret where name = $1', [name]);
+        const secret = secretOf(before, keys);
+        await tell(client, 'remove', secret, given);
+        return { ok: true, secret };
+      },
+      given,
+    );
   }
 
   /** By name, without values. */

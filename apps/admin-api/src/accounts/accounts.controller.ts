@@ -28,6 +28,7 @@ import { ApiChangeHeaders, ApiReasonHeader, ETAG_HEADER } from '../http/change-h
 import { BasedChange, NewChange, type Change, type ConditionalChange } from '../http/change.decorator.js';
 import { linkNext } from '../http/page.js';
 import { PageQuery } from '../http/page.dto.js';
+import { CanBeTried } from '../http/dry-run.dto.js';
 import { Idempotent } from '../http/idempotency.js';
 import { ApiProblems } from '../http/problem.dto.js';
 import { tagged } from '../http/shown.js';
@@ -68,6 +69,7 @@ export class AccountsController {
 
   @Post()
   @Idempotent()
+  @CanBeTried()
   @ApiOperation({ operationId: 'createAccount', summary: 'Create an account; a password that is not given is made' })
   @ApiReasonHeader()
   @ApiCreatedResponse({ type: AccountWithPasswordDto, headers: ETAG_HEADER })
@@ -92,6 +94,7 @@ export class AccountsController {
   }
 
   @Patch(':account')
+  @CanBeTried()
   @ApiOperation({
     operationId: 'changeAccount',
     summary: 'Change identities, note, expiry, or disable and enable it',
@@ -113,6 +116,7 @@ export class AccountsController {
   @Post(':account\\:password')
   @Idempotent()
   @HttpCode(HttpStatus.OK)
+  @CanBeTried()
   @ApiOperation({
     operationId: 'setAccountPassword',
     summary: 'Replace the password; one that is not given is made',
@@ -132,6 +136,7 @@ export class AccountsController {
 
   @Delete(':account')
   @HttpCode(HttpStatus.NO_CONTENT)
+  @CanBeTried()
   @ApiOperation({ operationId: 'removeAccount', summary: 'Remove an account' })
   @ApiChangeHeaders()
   @ApiNoContentResponse()

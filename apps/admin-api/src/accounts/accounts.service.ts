@@ -43,7 +43,7 @@ export class AccountsService {
     return shown(await this.#found(rawName));
   }
 
-  async create(request: NewAccountRequest, { actor, reason }: Change): Promise<Shown<AccountWithPasswordDto>> {
+  async create(request: NewAccountRequest, { actor, reason, dryRun }: Change): Promise<Shown<AccountWithPasswordDto>> {
     const name = accountName(request.name);
     if (name === undefined) {
       const message = 'expected letters, digits and `. _ + @ -`, beginning and ending with a letter or digit';
@@ -59,8 +59,11 @@ export class AccountsService {
       ...(request.expires !== undefined && { expiresAt: futureTime(request.expires, '/expires') }),
       actor,
       ...(reason !== undefined && { reason }),
+      ...(dryRun !== undefined && { dryRun }),
     });
-    return withPassword(shown(settled(result, name)), request.password === undefined ? password : undefined);
+    // One that was only made to try is worth nothing.
+    const isMade = request.password === undefined && dryRun === undefined;
+    return withPassword(shown(settled(result, name)), isMade ? password : undefined);
   }
 
   async change(rawName: string, patch: AccountPatch, change: ConditionalChange): Promise<Shown<AccountDto>> {
@@ -87,7 +90,8 @@ export class AccountsService {
     const { name, given } = await this.#expected(rawName, change);
     const password = passwordFor(name, asked);
     const result = await this.database.current.accounts.setPassword(name, password, given);
-    return withPassword(shown(settled(result, name)), asked === undefined ? password : undefined);
+    const isMade = asked === undefined && given.dryRun === undefined;
+    return withPassword(shown(settled(result, name)), isMade ? password : undefined);
   }
 
   async remove(rawName: string, change: ConditionalChange): Promise<void> {
@@ -105,11 +109,11 @@ export class AccountsService {
   /** The account as the caller says to have read it; the store checks again, in its transaction. */
   async #expected(
     rawName: string,
-    { condition, actor, reason }: ConditionalChange,
-  ): Promise<{ name: string; given: { actor: string; reason?: string; ifRevision?: number } }> {
+    { condition, actor, reason, dryRun }: ConditionalChange,
+  ): Promise<{ name: string; given: { actor: string; reason?: string; ifRevision?: number; dryRun?: boolean } }> {
     const { name, revision } = await this.#found(rawName);
     checkPrecondition(condition, String(revision));
-    const given = { actor, ...(reason !== undefined && { reason }) };
+    const given = { actor, ...(reason !== undefined && { reason }), ...(dryRun !== undefined && { dryRun }) };
     return { name, given: condition.kind === 'any' ? given : { ...given, ifRevision: revision } };
   }
 }

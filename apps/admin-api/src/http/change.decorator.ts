@@ -8,6 +8,8 @@ import { contextOf } from './request-context.js';
 export interface Change {
   readonly actor: string;
   readonly reason: string | undefined;
+  /** Only where the route can be tried first. */
+  readonly dryRun?: boolean;
 }
 
 /** And which state the change is based on. */
@@ -45,5 +47,6 @@ export const BasedChange = createParamDecorator((_data: unknown, context: Execut
 function changeOf(request: Request): Change {
   const { principal } = contextOf(request);
   if (principal === undefined) throw new Error('a route that changes something is public');
-  return { actor: principal.name, reason: reasonHeader(request) };
+  const dryRun = request.query['dryRun'] === 'true' ? { dryRun: true } : {};
+  return { actor: principal.name, reason: reasonHeader(request), ...dryRun };
 }

@@ -1,6 +1,7 @@
 import { Injectable, type CanActivate, type ExecutionContext } from '@nestjs/common';
 import { RouteParamtypes } from '@nestjs/common/internal';
-import type { Request } from 'express';
+import type { Request, Response } from 'express';
+import { TRIED_FIRST } from './dry-run.dto.js';
 import { pointer } from './problem.js';
 import { invalidRequest } from './validation.js';
 
@@ -13,8 +14,11 @@ export class QueryGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
     const { query } = context.switchToHttp().getRequest<Request>();
     refuseRepeated(query);
-    const names = Object.keys(query);
-    if (names.length === 0 || takesQuery(context)) return true;
+    if (takesQuery(context)) return true;
+    const tried = Reflect.getMetadata(TRIED_FIRST, context.getHandler()) === true;
+    if (tried) announceDryRun(query, context.switchToHttp().getResponse<Response>());
+    const names = Object.keys(query).filter((name) => !tried || name !== 'dryRun');
+    if (names.length === 0) return true;
     throw invalidRequest(
       names.map((name) => ({
         code: 'unknown-field',
@@ -23,6 +27,16 @@ export class QueryGuard implements CanActivate {
       })),
     );
   }
+}
+
+/** Its answer looks like that of the change itself: the header tells that nothing was done. */
+function announceDryRun({ dryRun }: Request['query'], response: Response): void {
+  if (dryRun === undefined || dryRun === 'false') return;
+  if (dryRun !== 'true') {
+    const message = '`dryRun` must be `true` or `false`';
+    throw invalidRequest([{ code: 'invalid-field', pointer: '/dryRun', message }]);
+  }
+  response.setHeader('Dry-Run', 'true');
 }
 
 /** Which of two values would count nobody can know. */

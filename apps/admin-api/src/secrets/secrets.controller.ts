@@ -28,6 +28,7 @@ import { ApiChangeHeaders, ApiReasonHeader, ETAG_HEADER } from '../http/change-h
 import { BasedChange, NewChange, type Change, type ConditionalChange } from '../http/change.decorator.js';
 import { linkNext } from '../http/page.js';
 import { PageQuery } from '../http/page.dto.js';
+import { CanBeTried } from '../http/dry-run.dto.js';
 import { Idempotent } from '../http/idempotency.js';
 import { ApiProblems } from '../http/problem.dto.js';
 import { tagged } from '../http/shown.js';
@@ -80,6 +81,7 @@ export class SecretsController {
   }
 
   @Put(':secret')
+  @CanBeTried()
   @ApiOperation({
     operationId: 'setSecret',
     summary: 'Make a secret, or replace its value and note',
@@ -110,6 +112,7 @@ export class SecretsController {
 
   @Delete(':secret')
   @HttpCode(HttpStatus.NO_CONTENT)
+  @CanBeTried()
   @ApiOperation({ operationId: 'removeSecret', summary: 'Remove a secret' })
   @ApiChangeHeaders()
   @ApiNoContentResponse()

@@ -40,7 +40,7 @@ export class SecretsService {
   async set(
     name: string,
     { value, note }: SecretRequest,
-    { condition, actor, reason }: ConditionalChange,
+    { condition, actor, reason, dryRun }: ConditionalChange,
   ): Promise<Shown<SecretDto> & { readonly created: boolean }> {
     if (!isSecretName(name)) {
       const message = 'a name has lower-case letters, digits and `. _ -`, and begins and ends with a letter or digit';
@@ -54,13 +54,14 @@ export class SecretsService {
       value,
       ...(note !== undefined && { note }),
       actor,
+      ...(dryRun !== undefined && { dryRun }),
       ...(reason !== undefined && { reason }),
       ...(condition.kind !== 'any' && { ifRevision: before?.revision ?? 0 }),
     });
     return { ...shown(settled(result, name)), created: before === undefined };
   }
 
-  async remove(name: string, { condition, actor, reason }: ConditionalChange): Promise<void> {
+  async remove(name: string, { condition, actor, reason, dryRun }: ConditionalChange): Promise<void> {
     const before = await this.#find(name);
     if (before === undefined) throw noSecret(name);
     checkPrecondition(condition, stateOf(before));
@@ -70,6 +71,7 @@ export class SecretsService {
     }
     const result = await this.database.current.secrets.remove(name, {
       actor,
+      ...(dryRun !== undefined && { dryRun }),
       ...(reason !== undefined && { reason }),
       ...(condition.kind !== 'any' && { ifRevision: before.revision }),
     });
