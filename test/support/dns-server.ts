@@ -103,9 +103,10 @@ export class DnsServer {
         ttl,
         data: { preference, exchange },
       }));
-    if (type === 'A') return (zone.a ?? []).map((data) => ({ type: 'A', name, ttl, data }));
-    if (type === 'AAAA') return (zone.aaaa ?? []).map((data) => ({ type: 'AAAA', name, ttl, data }));
-    if (type === 'PTR') return (zone.ptr ?? []).map((data) => ({ type: 'PTR', name, ttl, data }));
+    if (type === 'A' || type === 'AAAA' || type === 'PTR') {
+      const values = { A: zone.a, AAAA: zone.aaaa, PTR: zone.ptr }[type];
+      return values?.map((data) => ({ type, name, ttl, data })) ?? [];
+    }
     if (type === 'TXT') {
       return (zone.txt ?? []).map((text) => ({ type: 'TXT', name, ttl, data: stringsOf(text) }));
     }

@@ -267,7 +267,7 @@ describe('DMARC, RFC 7489', () => {
       { result: 'permerror' },
     ],
     ['From at an address literal', author('[192.0.2.1]'), undefined, [], { result: 'permerror' }],
-  ])('%s', async (_name, authors, spfCheck, signatures, expected) => {
+  ])('%s', async (...[, authors, spfCheck, signatures, expected]) => {
     expect(await dmarc(authors, spfCheck, signatures)).toMatchObject(expected);
   });
 });
