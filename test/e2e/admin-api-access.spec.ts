@@ -16,6 +16,7 @@ interface Route {
 const PUBLIC = ['GET /healthz', 'GET /readyz', 'GET /openapi.json'];
 /** What a key that may only read can ask, beside reading. */
 const HARMLESS = [
+  'POST /v1/simulations',
   'POST /v1/policies:check',
   'POST /v1/policies/main/drafts/{draft}:validate',
   'POST /v1/lists/{list}/entries:lookup',

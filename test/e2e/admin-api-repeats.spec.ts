@@ -121,7 +121,7 @@ describe('Idempotency-Key', () => {
           operation !== undefined && !operation.parameters?.some(({ name }) => name === 'Idempotency-Key'),
       )
       .map(([path]) => path);
-    expect(without.sort()).toEqual(['/v1/audit:verify', '/v1/policies:check']);
+    expect(without.sort()).toEqual(['/v1/audit:verify', '/v1/policies:check', '/v1/simulations']);
   });
 });
 

@@ -249,6 +249,42 @@ describe('tx explain', () => {
   const ask = (...args: readonly string[]): Promise<ProgramResult> =>
     postern(['tx', 'explain', ...args], { POSTERN_API: api.url, POSTERN_API_KEY: api.viewerKey });
 
+  test('policy simulate: by the lists of the server, by a file, a revision, many at once', async () => {
+    const env = { POSTERN_API: api.url, POSTERN_API_KEY: api.viewerKey };
+    const simulate = (args: readonly string[], stdin = ''): Promise<ProgramResult> =>
+      postern(['policy', 'simulate', ...args], env, stdin);
+    const facts = 'listener=inside,ip=203.0.113.9,sender=a@x.example';
+    const nobody = await simulate(['--given', `${facts},recipient=ann@example.com`]);
+    expect(nobody).toMatchObject({ code: 0, stderr: '' });
+    expect(nobody.stdout).toMatch(
+      /^judged by: +main, revision 2\nclient: +none\n\nann@example\.com: reject, by builtin/u,
+    );
+    const member = ['--member', 'staff=ann@example.com'];
+    const ann = await simulate(['--given', `${facts},recipient=ann@example.com`, ...member, '--steps']);
+    expect(ann.stdout).toContain('covered by ann@example.com of list staff');
+    expect(ann.stdout).toContain('ann@example.com: accept, no rule objected, goes to route capture');
+    const blocked = `${facts.replace('a@', 'unknown@')},recipient=ann@example.com,recipient=b@y.example`;
+    const several = await simulate(
+      ['good.yaml', '--given', blocked, '--json', '--message', '-'],
+      'Subject: x\n\nbody\n',
+    );
+    expect(JSON.parse(several.stdout)).toMatchObject({
+      decidedBy: { revision: 0 },
+      cases: [{ facts: { size: 17 }, recipients: [{}, { by: 'builtin/relay-denied' }] }],
+    });
+    const cases = [{ name: 'one', given: {} }, { given: { ip: 'unknown' } }];
+    const many = await simulate(['--revision', '1', '--cases', file('cases.json', JSON.stringify(cases))]);
+    expect(many.stdout).toMatch(
+      /^case: +one\njudged by: +main, revision 1\n[^]*\n\ncase: +case 2\n[^]*transaction: defer/u,
+    );
+    expect(await simulate(['--given', 'lisener=x'])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('did you mean `listener`') as unknown,
+    });
+    expect(await simulate(['good.yaml', '--revision', '1', '--given', 'ip=unknown'])).toMatchObject({ code: 2 });
+    expect(await simulate([])).toMatchObject({ code: 2, stderr: expect.stringContaining('--given') as unknown });
+  });
+
   test('in English, by either revision; mail cannot steer the terminal', async () => {
     const result = await ask(publicId('txn', id));
     expect(result).toMatchObject({ code: 0, stderr: '' });

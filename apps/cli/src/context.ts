@@ -10,6 +10,8 @@ export interface CommandContext {
   api(): ApiClient;
   /** Text of a file, or of standard input for `-`. */
   read(file: string): string;
+  /** The same as it is: mail need not be text. */
+  octets(file: string): Buffer;
   /** Asks for a secret without showing it, or reads it from a pipe. */
   secret(what: string): Promise<string>;
   /** Runs a script of this checkout on the data directory here, on this terminal. */

@@ -8,6 +8,7 @@ import { keyCommands } from './commands/keys.js';
 import { listCommands } from './commands/lists.js';
 import { offlinePolicyCommands } from './commands/policy-offline.js';
 import { policyCommands } from './commands/policy.js';
+import { simulateCommand } from './commands/policy-simulate.js';
 import { queueCommands } from './commands/queue.js';
 import { reviewCommands } from './commands/reviews.js';
 import { secretCommands } from './commands/secrets.js';
@@ -60,7 +61,9 @@ export function createProgram(
     .configureOutput({ writeOut: (text) => terminal.raw(text), writeErr: (text) => terminal.err([text.trimEnd()]) });
   const context = contextOf(() => program.opts<GlobalOptions>());
   // Subcommands take exitOverride, output and help settings from their parent when they are made.
-  offlinePolicyCommands(policyCommands(program, context), context);
+  const policy = policyCommands(program, context);
+  offlinePolicyCommands(policy, context);
+  simulateCommand(policy, context);
   listCommands(program, context);
   transactionCommands(program, context);
   queueCommands(program, context);

@@ -46,6 +46,7 @@ const program = createProgram(
     json: () => false,
     api: never,
     read: never,
+    octets: never,
     secret: never,
     secretKeyFile: never,
     runScript: never,

@@ -51,6 +51,7 @@ function contextFor(invocation: Invocation, options: () => GlobalOptions): Comma
     json: () => options().json === true,
     api: () => (client ??= new ApiClient(findConnection({ ...options(), ...invocation }))),
     read: readInput,
+    octets: readOctets,
     secret: readSecret,
     runScript: (name) =>
       runScript(
@@ -75,11 +76,18 @@ async function runScript(file: string, dataDir: string, json: boolean): Promise<
 }
 
 function readInput(file: string): string {
+  const octets = readOctets(file);
   try {
-    const octets = readFileSync(file === '-' ? 0 : file);
     return new TextDecoder('utf-8', { fatal: true }).decode(octets);
+  } catch {
+    throw new CommandError(EXIT.refused, `${file}: is not UTF-8 text`);
+  }
+}
+
+function readOctets(file: string): Buffer {
+  try {
+    return readFileSync(file === '-' ? 0 : file);
   } catch (error) {
-    if (error instanceof TypeError) throw new CommandError(EXIT.refused, `${file}: is not UTF-8 text`);
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
     const why = code === 'ENOENT' ? 'there is no such file' : code === 'EISDIR' ? 'is a directory' : 'cannot be read';
     throw new CommandError(EXIT.usage, `${file}: ${why}`);

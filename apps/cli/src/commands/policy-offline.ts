@@ -5,7 +5,7 @@ import { CommandError, EXIT } from '../failure.js';
 import { filesField, FILES_HELP, foundLines, nameOf, policiesOf, readPolicyFiles, refused } from '../policy-files.js';
 import { fields, safe } from '../text.js';
 
-type Pair = readonly [name: string, text: string];
+export type Pair = readonly [name: string, text: string];
 
 interface ExplainOptions {
   readonly given: readonly Pair[];
@@ -57,11 +57,11 @@ function pair(text: string): Pair {
 }
 
 /** Commas also stand in quoted local parts: only one that a name follows ends a value. */
-function factPairs(text: string, before: readonly Pair[] = []): readonly Pair[] {
+export function factPairs(text: string, before: readonly Pair[] = []): readonly Pair[] {
   return [...before, ...text.split(/,(?=\s*[a-z][a-z.-]*=)/u).map(pair)];
 }
 
-function memberPair(text: string, before: readonly Pair[] = []): readonly Pair[] {
+export function memberPair(text: string, before: readonly Pair[] = []): readonly Pair[] {
   return [...before, pair(text)];
 }
 

@@ -150,7 +150,8 @@ async function plan(context: CommandContext, names: readonly string[]): Promise<
 }
 
 /** The server knows only the joined document. */
-async function joined(context: CommandContext, names: readonly string[]): Promise<string> {
+/** The text of the policy that the files together are. */
+export async function joined(context: CommandContext, names: readonly string[]): Promise<string> {
   const files = readPolicyFiles(context, names);
   const [only] = files;
   if (files.length === 1 && only !== undefined) return only.text;
