@@ -56,6 +56,7 @@ beforeAll(async () => {
       fetched: (content) => Promise.resolve(content),
       finished: () => undefined,
     },
+    hostname: 'mx.test',
     wake: () => undefined,
     log: createLogger('silent', 'one'),
   });
@@ -68,14 +69,14 @@ afterAll(async () => {
 });
 
 /** Its time was up a second ago. */
-async function overdue(queue: string, subject = 'hello'): Promise<MessageToStore> {
+async function overdue(queue: string, subject = 'hello', expiresAtMs = Date.now() - 1_000): Promise<MessageToStore> {
   const made = makeMessage({ bytes: Buffer.from(`Received: here\r\nSubject: ${subject}\r\n\r\nworld\r\n`) });
   const heldAtMs = Date.now() - 3_600_000;
   const review = {
     queue,
     rule: 'message/programs',
     heldAtMs,
-    expiresAtMs: Date.now() - 1_000,
+    expiresAtMs,
     preview: { fields: [], text: '' },
   };
   const message = { ...made, recipients: made.recipients.map((recipient) => ({ ...recipient, review })) };
@@ -98,6 +99,20 @@ const expired = (queue: string): object => ({
   actor: 'expiry',
   reason: `review queue ${queue} keeps mail no longer`,
   revision: 7,
+});
+
+test('what a release would come to is told, and nothing is done', async () => {
+  const far = Date.now() + 3_600_000;
+  for (const [subject, told] of [
+    ['hello', { released: true }],
+    ['a bad word', { released: false, why: 'reject by message/never' }],
+  ] as const) {
+    const message = await overdue('back', subject, far);
+    const id = message.recipients[0]?.id ?? '';
+    expect(await runner.tryRelease(id)).toEqual(told);
+    expect(await db.reviews.get(id)).toMatchObject({ queue: 'back' });
+  }
+  expect(await runner.tryRelease(makeMessage().id)).toBeUndefined();
 });
 
 describe('mail that nobody came for', () => {

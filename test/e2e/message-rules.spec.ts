@@ -292,7 +292,10 @@ describe('held mail', () => {
       'the policy to be in force',
       async () => (await send(['amy@capture.test'], `${HEADER}Subject: probe\r\n${EXECUTABLE}`)).code === 550,
     );
-    expect(await act(held?.id ?? '', 'release')).toMatchObject({ outcome: 'kept', kept: 'reject by message/stop' });
+    const tried = `/v1/reviews/${held?.id ?? ''}:release?dryRun=true`;
+    const kept = { outcome: 'kept', kept: 'reject by message/stop' };
+    expect(await postern.api.expectOk('POST', tried)).toMatchObject({ ...kept, dryRun: true });
+    expect(await act(held?.id ?? '', 'release')).toMatchObject(kept);
     expect(await reviews()).toMatchObject([{ id: held?.id, kept: 'reject by message/stop' }]);
     await postern.api.publish(policy());
     await waitFor(

@@ -201,16 +201,17 @@ function reviewProvider(config: GatewayConfig, log: Logger): FactoryProvider {
   };
 }
 
-type WishesUses = readonly [Database, RelayRunner, SuspendedDestinations, Drain, PolicyHolder];
+type WishesUses = readonly [Database, RelayRunner, ReviewRunner, SuspendedDestinations, Drain, PolicyHolder];
 
 function wishesProvider(config: GatewayConfig, log: Logger): FactoryProvider {
   return {
     provide: OperatorWishes,
-    inject: [DATABASE, RelayRunner, SuspendedDestinations, Drain, PolicyHolder],
-    useFactory: (...[database, relay, suspended, drain, holder]: WishesUses) =>
+    inject: [DATABASE, RelayRunner, ReviewRunner, SuspendedDestinations, Drain, PolicyHolder],
+    useFactory: (...[database, relay, reviews, suspended, drain, holder]: WishesUses) =>
       new OperatorWishes({
         database,
         relay,
+        reviews,
         suspended,
         drain,
         currentPolicy: () => holder.current,

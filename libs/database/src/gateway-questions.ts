@@ -19,7 +19,14 @@ export interface ResolveQuestion {
   readonly routes: readonly string[];
 }
 
-export type GatewayQuestion = ResolveQuestion;
+/** What would become of held mail, were it released now. */
+export interface ReleaseQuestion {
+  readonly kind: 'release';
+  /** Of the recipient. */
+  readonly id: string;
+}
+
+export type GatewayQuestion = ResolveQuestion | ReleaseQuestion;
 
 export interface GatewayAnswer {
   readonly node: string;
@@ -34,8 +41,13 @@ export class GatewayQuestions {
     this.#pool = pool;
   }
 
-  /** Resolves when all of `nodes` have answered, or the time is up, with the answers there are. */
-  async ask(question: GatewayQuestion, nodes: readonly string[], timeoutMs: number): Promise<readonly GatewayAnswer[]> {
+  /** Resolves when `enough` of `nodes` (all of them) have answered, or the time is up, with the answers there are. */
+  async ask(
+    question: GatewayQuestion,
+    nodes: readonly string[],
+    timeoutMs: number,
+    enough = nodes.length,
+  ): Promise<readonly GatewayAnswer[]> {
     const id = newId();
     await query(this.#pool, {
       text: `with asked as (insert into gateway_question (id, question) values ($1, $2::jsonb))
@@ -43,7 +55,7 @@ export class GatewayQuestions {
       values: [id, JSON.stringify(question)],
     });
     try {
-      return await this.#collect(id, nodes, timeoutMs);
+      return await this.#collect(id, nodes, { timeoutMs, enough });
     } finally {
       await this.#remove(id);
     }
@@ -66,15 +78,19 @@ export class GatewayQuestions {
     });
   }
 
-  async #collect(id: string, nodes: readonly string[], timeoutMs: number): Promise<readonly GatewayAnswer[]> {
+  async #collect(
+    id: string,
+    nodes: readonly string[],
+    { timeoutMs, enough }: { readonly timeoutMs: number; readonly enough: number },
+  ): Promise<readonly GatewayAnswer[]> {
     const deadlineMs = performance.now() + timeoutMs;
     for (;;) {
       const { rows } = await query<{ node: string; answer: unknown }>(this.#pool, {
         text: 'select node, answer from gateway_answer where question = $1 order by node',
         values: [id],
       });
-      const missing = nodes.filter((name) => !rows.some(({ node }) => node === name));
-      if (missing.length === 0 || performance.now() > deadlineMs) return rows;
+      const answered = nodes.filter((name) => rows.some(({ node }) => node === name));
+      if (answered.length >= enough || performance.now() > deadlineMs) return rows;
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
   }

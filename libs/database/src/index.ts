@@ -25,7 +25,13 @@ export type { ImportedEntry, ImportResult, ListImport, ListImportStore } from '.
 export type { EntriesToAdd, ListChangeContext, ListChangeResult, ListChanges, ListStore } from './list-store.js';
 export type { DestinationChange, DestinationStore } from './destination-store.js';
 export type { DrainChange, GatewayDrains } from './gateway-drains.js';
-export type { GatewayAnswer, GatewayQuestion, GatewayQuestions, ResolveQuestion } from './gateway-questions.js';
+export type {
+  GatewayAnswer,
+  GatewayQuestion,
+  GatewayQuestions,
+  ReleaseQuestion,
+  ResolveQuestion,
+} from './gateway-questions.js';
 export { idFloor, idTimeMs, newId } from './new-id.js';
 export type { JoinedNode, NodeStore } from './node-store.js';
 export { openDatabase, type Database } from './open-database.js';

@@ -127,6 +127,15 @@ export class ReviewStore {
     return rows[0] === undefined ? undefined : heldMail(rows[0]);
   }
 
+  /** With its content, leased to nobody: to be looked at, not to be settled. */
+  async withContent(id: string): Promise<DueReview | undefined> {
+    const { rows } = await query<Row>(this.#pool, {
+      text: `select ${COLUMNS}, m.content, m.content_file from ${HELD} and q.id = $1`,
+      values: [id],
+    });
+    return rows[0] === undefined ? undefined : { ...heldMail(rows[0]), content: contentOf(rows[0]) };
+  }
+
   /** Notes what is to be done, with its event, and wakes the gateways. `busy`: something else was asked before. */
   async request(id: string, request: ReviewRequest): Promise<'requested' | 'not-held' | 'busy'> {
     return inTransaction(this.#pool, async (client) => {

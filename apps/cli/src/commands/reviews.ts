@@ -31,9 +31,11 @@ interface OutcomeAnswer {
   readonly id: string;
   readonly outcome: string;
   readonly kept?: string;
+  readonly dryRun?: boolean;
 }
 
 interface ActOptions {
+  readonly dryRun?: true;
   readonly reason?: string;
 }
 
@@ -71,10 +73,12 @@ function act(review: Command, context: CommandContext, [action, description]: re
     .argument('<id>', ID)
     .description(description)
     .option('--reason <text>', 'why, kept in the audit')
+    .option('--dry-run', 'find out, change nothing')
     .action(async (id: string, options: ActOptions) => {
       const answer = await context.api().json<OutcomeAnswer>({
         method: 'POST',
         path: `${PATH}/${encodeURIComponent(id)}:${action}`,
+        query: { dryRun: options.dryRun === true ? 'true' : undefined },
         headers: reasonHeader(options.reason),
       });
       if (answer.outcome === 'kept') throw new CommandError(EXIT.refused, outcomeText(answer), [], answer);
@@ -82,8 +86,9 @@ function act(review: Command, context: CommandContext, [action, description]: re
     });
 }
 
-function outcomeText({ id, outcome, kept }: OutcomeAnswer): string {
+function outcomeText({ id, outcome, kept, dryRun }: OutcomeAnswer): string {
   if (outcome === 'kept') return safe(`${id} is kept: the policy in force says ${kept ?? 'no'}`);
+  if (dryRun === true) return `${id} would be ${outcome}`;
   return outcome === 'requested' ? `${id}: asked for; no gateway has carried it out yet` : `${id} is ${outcome}`;
 }
 

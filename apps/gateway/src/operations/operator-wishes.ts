@@ -2,9 +2,10 @@
  * What operators want of this gateway, as the database says it: suspended destinations, a drain, mail given back from
  * memory, answers. Told at once by notifications; a look every few seconds finds what was not heard.
  */
-import type { Database } from '#database';
+import type { Database, GatewayQuestion } from '#database';
 import type { Logger } from '../log.js';
 import type { RelayRunner } from '../relay/relay-runner.js';
+import type { ReviewRunner } from '../reviews/review-runner.js';
 import { answerResolve, type ResolveUses } from './answer-resolve.js';
 import type { Drain } from './drain.js';
 import type { SuspendedDestinations } from './suspended-destinations.js';
@@ -15,6 +16,7 @@ const CHANNELS = ['destination_changed', 'gateway_drain', 'queue_recall', 'queue
 export interface OperatorWishesUses {
   readonly database: Pick<Database, 'drains' | 'questions' | 'notifications'>;
   readonly relay: Pick<RelayRunner, 'claimFromQueue' | 'recall' | 'recallSuspended' | 'report' | 'wake'>;
+  readonly reviews: Pick<ReviewRunner, 'tryRelease'>;
   readonly suspended: SuspendedDestinations;
   readonly drain: Drain;
   readonly currentPolicy: ResolveUses['currentPolicy'];
@@ -103,15 +105,21 @@ export class OperatorWishes {
     this.#drainChanged();
   }
 
-  async #answer(id: string): Promise<void> {
-    const { database, relay, suspended, currentPolicy, nodeName } = this.use;
-    const question = await database.questions.read(id);
-    if (question === undefined) return;
-    const answer = await answerResolve(question, {
+  #answerTo(question: GatewayQuestion): Promise<object | undefined> {
+    const { relay, reviews, suspended, currentPolicy } = this.use;
+    if (question.kind === 'release') return reviews.tryRelease(question.id);
+    return answerResolve(question, {
       currentPolicy,
       report: (route, domain) => relay.report(route, domain),
       isSuspended: (domain) => suspended.has(domain),
     });
-    await database.questions.answer(id, nodeName, answer);
+  }
+
+  async #answer(id: string): Promise<void> {
+    const { database, nodeName } = this.use;
+    const question = await database.questions.read(id);
+    if (question === undefined) return;
+    const answer = await this.#answerTo(question);
+    if (answer !== undefined) await database.questions.answer(id, nodeName, answer);
   }
 }

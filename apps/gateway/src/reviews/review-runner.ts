@@ -28,6 +28,11 @@ export interface ReviewRunnerUses {
   readonly log: Logger;
 }
 
+export interface TriedRelease {
+  readonly released: boolean;
+  readonly why?: string;
+}
+
 /** Who decides, and why. */
 interface Word {
   readonly actor: string;
@@ -63,6 +68,17 @@ export class ReviewRunner {
     this.#stopped = true;
     clearInterval(this.#timer);
     await this.#running;
+  }
+
+  /** What a release would come to now; undefined when it is not held (any more). Changes nothing. */
+  async tryRelease(id: string): Promise<TriedRelease | undefined> {
+    const live = this.use.currentPolicy();
+    const mail = await this.use.reviews.withContent(id);
+    if (live === undefined || mail === undefined) return undefined;
+    const { decision } = await judgeRelease(this.use, mail, live.snapshot);
+    const { verdict, route } = decision;
+    if (verdict === 'accept' && route !== undefined) return { released: true };
+    return { released: false, why: objection(decision) };
   }
 
   async #runAll(): Promise<void> {
@@ -156,10 +172,10 @@ export class ReviewRunner {
     live: LivePolicy,
     { word, decision }: { readonly word: Word; readonly decision: RecipientDecision },
   ): Promise<void> {
-    const { verdict, by, reviewQueue, unknown } = decision;
+    const { verdict, by, reviewQueue } = decision;
     const queue = reviewQueue ?? mail.queue;
     const expiresAtMs = Math.max(mail.expiresAtMs, Date.now() + expireMs(live.snapshot.policy, queue));
-    const why = `${verdict} by ${by}${unknown === undefined ? '' : ` (${unknown})`}`;
+    const why = objection(decision);
     const data = { ...this.#end(mail, live, word), by, verdict };
     await this.#settle(mail, { kind: 'keep', why, queue, expiresAtMs }, { kind: 'review.kept', data });
   }
@@ -189,6 +205,11 @@ export class ReviewRunner {
     if (!changed) this.use.log.warn({ message: mail.messageId }, 'review was carried out by another gateway');
     else if (settlement.kind === 'queue' || settlement.kind === 'return') this.use.wake();
   }
+}
+
+/** What the policy says instead. */
+function objection({ verdict, by, unknown }: RecipientDecision): string {
+  return `${verdict} by ${by}${unknown === undefined ? '' : ` (${unknown})`}`;
 }
 
 type Ended<Kind extends AuditEvent['kind']> = Extract<AuditEvent, { readonly kind: Kind }>;
