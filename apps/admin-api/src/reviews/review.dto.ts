@@ -116,6 +116,9 @@ export class ReviewOutcomeDto {
 
   @ApiPropertyOptional({ type: String, description: 'Why it was kept.' })
   kept?: string;
+
+  @ApiPropertyOptional({ type: Boolean, description: 'Nothing was done: it would come to this.' })
+  dryRun?: boolean;
 }
 
 export { ReviewFieldDto };

@@ -1,10 +1,12 @@
 import { Controller, Get, HttpCode, HttpStatus, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
 import { ApiBearerAuth, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
+import type { ReviewAction } from '#audit';
 import { RequiresRole } from '../auth/roles.js';
 import { ApiReasonHeader } from '../http/change-headers.js';
 import { NewChange, type Change } from '../http/change.decorator.js';
 import { linkNext } from '../http/page.js';
+import { DryRunQuery } from '../http/dry-run.dto.js';
 import { Idempotent } from '../http/idempotency.js';
 import { ApiProblems } from '../http/problem.dto.js';
 import { ReviewDto, ReviewOutcomeDto, ReviewPageDto, ReviewPath, ReviewSearch } from './review.dto.js';
@@ -53,8 +55,12 @@ export class ReviewsController {
   @ApiReasonHeader()
   @ApiOkResponse({ type: ReviewOutcomeDto })
   @ApiProblems('not-found', 'conflict')
-  release(@Param() path: ReviewPath, @NewChange() change: Change): Promise<ReviewOutcomeDto> {
-    return this.reviews.act(path.id, 'release', change);
+  release(
+    @Param() path: ReviewPath,
+    @Query() query: DryRunQuery,
+    @NewChange() change: Change,
+  ): Promise<ReviewOutcomeDto> {
+    return this.decide(path.id, 'release', query, change);
   }
 
   @Post(':id\\:reject')
@@ -65,8 +71,12 @@ export class ReviewsController {
   @ApiReasonHeader()
   @ApiOkResponse({ type: ReviewOutcomeDto })
   @ApiProblems('not-found', 'conflict')
-  reject(@Param() path: ReviewPath, @NewChange() change: Change): Promise<ReviewOutcomeDto> {
-    return this.reviews.act(path.id, 'reject', change);
+  reject(
+    @Param() path: ReviewPath,
+    @Query() query: DryRunQuery,
+    @NewChange() change: Change,
+  ): Promise<ReviewOutcomeDto> {
+    return this.decide(path.id, 'reject', query, change);
   }
 
   @Post(':id\\:return')
@@ -77,8 +87,12 @@ export class ReviewsController {
   @ApiReasonHeader()
   @ApiOkResponse({ type: ReviewOutcomeDto })
   @ApiProblems('not-found', 'conflict')
-  return(@Param() path: ReviewPath, @NewChange() change: Change): Promise<ReviewOutcomeDto> {
-    return this.reviews.act(path.id, 'return', change);
+  return(
+    @Param() path: ReviewPath,
+    @Query() query: DryRunQuery,
+    @NewChange() change: Change,
+  ): Promise<ReviewOutcomeDto> {
+    return this.decide(path.id, 'return', query, change);
   }
 
   @Post(':id\\:discard')
@@ -89,7 +103,16 @@ export class ReviewsController {
   @ApiReasonHeader()
   @ApiOkResponse({ type: ReviewOutcomeDto })
   @ApiProblems('not-found', 'conflict')
-  discard(@Param() path: ReviewPath, @NewChange() change: Change): Promise<ReviewOutcomeDto> {
-    return this.reviews.act(path.id, 'discard', change);
+  discard(
+    @Param() path: ReviewPath,
+    @Query() query: DryRunQuery,
+    @NewChange() change: Change,
+  ): Promise<ReviewOutcomeDto> {
+    return this.decide(path.id, 'discard', query, change);
+  }
+
+  private decide(id: string, action: ReviewAction, query: DryRunQuery, change: Change): Promise<ReviewOutcomeDto> {
+    if (query.dryRun === 'true') return this.reviews.dryRun(id, action, change.reason);
+    return this.reviews.act(id, action, change);
   }
 }

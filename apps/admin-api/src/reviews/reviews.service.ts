@@ -45,12 +45,24 @@ export class ReviewsService {
     return { ...summaryOf(held), header: [...held.preview.fields], text: held.preview.text };
   }
 
+  /** What it would come to. A release is judged by a gateway, which has policy and content. */
+  async dryRun(id: string, action: ReviewAction, reason: string | undefined): Promise<ReviewOutcomeDto> {
+    requireReason(action, reason);
+    const { nodes, questions, reviews } = this.database.current;
+    const uuid = uuidOf(id);
+    if ((await reviews.get(uuid)) === undefined) throw notHeld();
+    if (action !== 'release') return { id, outcome: OUTCOMES[action], dryRun: true };
+    const names = (await nodes.list()).flatMap(({ alive, name }) => (alive ? [name] : []));
+    const [first] = await questions.ask({ kind: 'release', id: uuid }, names, WAIT_MS, 1);
+    if (first === undefined) throw new Problem('conflict', 'no gateway has answered what would become of it');
+    const { released, why } = first.answer as { released: boolean; why?: string };
+    if (released) return { id, outcome: 'released', dryRun: true };
+    return { id, outcome: 'kept', ...(why !== undefined && { kept: why }), dryRun: true };
+  }
+
   /** Notes it, and waits a little for the gateway that carries it out. */
   async act(id: string, action: ReviewAction, { actor, reason }: Change): Promise<ReviewOutcomeDto> {
-    if (action === 'discard' && reason === undefined) {
-      const message = 'discarding loses mail: the header `Reason` must say why';
-      throw invalidRequest([{ code: 'missing-header', message }]);
-    }
+    requireReason(action, reason);
     const { reviews } = this.database.current;
     const uuid = uuidOf(id);
     const request = { action, actor, atMs: Date.now(), ...(reason !== undefined && { reason }) };
@@ -71,6 +83,13 @@ export class ReviewsService {
     }
     return { outcome: 'requested' };
   }
+}
+
+/** What loses mail says why. */
+function requireReason(action: ReviewAction, reason: string | undefined): void {
+  if (action !== 'discard' || reason !== undefined) return;
+  const message = 'discarding loses mail: the header `Reason` must say why';
+  throw invalidRequest([{ code: 'missing-header', message }]);
 }
 
 function uuidOf(id: string): string {
