@@ -46,12 +46,16 @@ const CONTENTS: readonly Facts[] = [
   {},
   { 'attachment.extension': ['exe'] },
   { 'attachment.extension': { unknown: 'mime.limit' } },
-];
+].flatMap((content): Facts[] => [
+  { ...content, spf: 'pass' },
+  { ...content, spf: 'fail' },
+  { ...content, spf: { unknown: 'dns.timeout' } },
+]);
 
 function transactions(): readonly Facts[] {
   const sessions = ['mx', 'submit', 'internal'].flatMap((listener) => IPS.map((ip) => ({ listener, ip })));
   const mails = sessions.flatMap((session) => SENDERS.map((sender) => ({ ...session, sender })));
-  const common = { helo: 'a.trusted.example', size: 100, tls: true };
+  const common = { helo: 'a.stranger.example', size: 100, tls: true };
   return mails.flatMap((mail) => CONTENTS.map((content) => ({ ...common, ...mail, ...content })));
 }
 

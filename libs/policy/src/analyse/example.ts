@@ -61,7 +61,7 @@ function addDemands(
   if (own !== undefined && point.get(own) === 1) facts['auth.identities'] = [textOf(facts['sender'])];
 }
 
-function inOrder(facts: Readonly<Record<string, FactValue>>): Facts {
+export function inOrder(facts: Readonly<Record<string, FactValue>>): Facts {
   const names = [...FACTS.map(({ name }) => name), ...Object.keys(facts)];
   return Object.fromEntries(names.flatMap((name) => (facts[name] === undefined ? [] : [[name, facts[name]]])));
 }
@@ -105,8 +105,11 @@ export function judgeExample({ facts, snapshot }: Example): RecipientDecision | 
 export function printFacts(facts: Facts): string {
   return Object.entries(facts)
     .filter(([name]) => name !== 'recipients')
-    .map(
-      ([name, value]) => `${name} ${value === '' ? '<>' : typeof value === 'string' ? value : JSON.stringify(value)}`,
-    )
+    .map(([name, value]) => `${name} ${printValue(value)}`)
     .join(', ');
+}
+
+function printValue(value: FactValue): string {
+  if (typeof value === 'string') return value === '' ? '<>' : value;
+  return typeof value === 'object' && 'unknown' in value ? 'unknown' : JSON.stringify(value);
 }

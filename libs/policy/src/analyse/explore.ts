@@ -11,6 +11,7 @@ import { canMoveTo } from './moves.js';
 import { reportOrder } from './order.js';
 import { Searcher, type SearchResult } from './search.js';
 import { reportSurprises } from './surprises.js';
+import { proveWithUnknowns } from './unknowns.js';
 
 /** Steps of all searches of one document together: some seconds. */
 const BUDGET = 400_000;
@@ -28,6 +29,7 @@ export function explore(policy: CompiledPolicy, findings: Findings): void {
   reportOrder(policy, flow, searcher, findings);
   reportCircles(policy, flow, searcher, findings);
   proveInvariants(policy, flow, searcher, findings);
+  proveWithUnknowns(policy, BUDGET, findings);
 }
 
 function reportUnreached(policy: CompiledPolicy, flow: Flow, searcher: Searcher, findings: Findings): void {

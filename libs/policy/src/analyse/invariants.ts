@@ -3,22 +3,26 @@ import type { CompiledPolicy } from '../compiled.js';
 import type { Findings } from '../findings.js';
 import type { CompiledInvariant } from '../program.js';
 import { combine, TooManyCases, type Case } from './box.js';
-import { exampleOf, judgeExample, printFacts } from './example.js';
+import { exampleOf, judgeExample, printFacts, type Example } from './example.js';
 import { casesOfAll, type Flow, type FlowRule } from './flow.js';
-import type { Goal, Searcher } from './search.js';
+import type { Goal, Searcher, TransactionPoint } from './search.js';
 
 export function proveInvariants(policy: CompiledPolicy, flow: Flow, searcher: Searcher, findings: Findings): void {
-  for (const invariant of policy.program.invariants) prove({ policy, flow, searcher, findings }, invariant);
+  const proof: Proof = { flow, searcher, findings, exampleAt: (point) => exampleOf(policy, flow, point) };
+  for (const invariant of policy.program.invariants) prove(proof, invariant);
 }
 
-interface Proof {
-  readonly policy: CompiledPolicy;
+export interface Proof {
   readonly flow: Flow;
   readonly searcher: Searcher;
   readonly findings: Findings;
+  /** The transaction that a point stands for, with the lists to judge it by. */
+  readonly exampleAt: (point: TransactionPoint) => Example;
+  /** Says what could not be proven, where that is not to block. */
+  readonly notProven?: (invariant: CompiledInvariant) => void;
 }
 
-function prove(proof: Proof, invariant: CompiledInvariant): void {
+export function prove(proof: Proof, invariant: CompiledInvariant): void {
   const cases = forbidden(proof, invariant);
   if (cases === undefined) return;
   for (const goal of goalsOf(proof.flow, invariant)) {
@@ -28,12 +32,12 @@ function prove(proof: Proof, invariant: CompiledInvariant): void {
 
 /** Whether the search goes on: neither broken so far, nor given up. */
 function isKept(proof: Proof, invariant: CompiledInvariant, forbiddenCase: Case, goal: Goal): boolean {
-  const { flow, policy, searcher } = proof;
+  const { flow, searcher } = proof;
   const within = combine(flow.space, [{ ...forbiddenCase, tags: [] }], goal.rule.cases);
   const wanted = { ...goal, finally: forbiddenCase.tags };
   const result = searcher.search(within, wanted);
   if (result.kind === 'none') return true;
-  const example = result.kind === 'found' ? exampleOf(policy, flow, result.point) : undefined;
+  const example = result.kind === 'found' ? proof.exampleAt(result.point) : undefined;
   const decision = example === undefined ? undefined : judgeExample(example);
   if (example === undefined || decision === undefined || !isMeant(invariant, decision)) {
     // What a redirect makes of a transaction is told by its target, which is not looked at here.
@@ -61,9 +65,14 @@ function forbidden(proof: Proof, invariant: CompiledInvariant): readonly Case[] 
   }
 }
 
-function notProven({ findings }: Proof, { name, pointer }: CompiledInvariant): void {
+function notProven(proof: Proof, invariant: CompiledInvariant): void {
+  if (proof.notProven !== undefined) {
+    proof.notProven(invariant);
+    return;
+  }
+  const { name, pointer } = invariant;
   const message = `invariant \`${name}\` could not be proven, expected rules that depend on fewer others: fewer facts in one rule, or one list instead of many rules`;
-  findings.blocks('V1', pointer, message);
+  proof.findings.blocks('V1', pointer, message);
 }
 
 /** Every way in which the forbidden verdict can come about. */

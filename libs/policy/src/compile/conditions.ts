@@ -104,7 +104,9 @@ function compileSet(context: CompileContext, fact: FactDefinition, plain: Plain,
       ? compileClock(context, operand, pointer)
       : { kind: 'bounds', bounds: compileBounds(context, operand, pointer, fact.type === 'size') };
   }
-  const values = eachValue<Scalar>(operand, pointer).filter(({ value }) => value !== 'none');
+  // `none` is absence, and of some facts a value besides.
+  const isValue = fact.values?.includes('none') === true;
+  const values = eachValue<Scalar>(operand, pointer).filter(({ value }) => isValue || value !== 'none');
   const { literal } = fact;
   if (fact.any === true && operand === 'any') return { kind: 'any' };
   if (literal !== undefined) return compileMemberSet(context, { fact, literal, operand, pointer, grant });
