@@ -41,7 +41,7 @@ export class AuditController {
       'Reads the whole audit, which may take minutes; the answer then begins with spaces, one every 20 seconds.',
   })
   @ApiOkResponse({ type: VerifyReportDto })
-  @ApiProblems('conflict')
+  @ApiProblems('conflict', 'malformed-body', 'body-too-large', 'unsupported-media-type')
   async verify(@Body() body: VerifyRequest, @Res() response: Response): Promise<void> {
     const gone = new AbortController();
     response.on('close', () => gone.abort());

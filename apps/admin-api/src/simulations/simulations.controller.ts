@@ -19,7 +19,15 @@ export class SimulationsController {
     summary: 'Ask a policy what it would do with mail that nobody sent; changes nothing',
   })
   @ApiOkResponse({ type: SimulationDto })
-  @ApiProblems('malformed-body', 'invalid-request', 'not-found', 'conflict', 'body-too-large', 'policy-refused')
+  @ApiProblems(
+    'malformed-body',
+    'invalid-request',
+    'not-found',
+    'conflict',
+    'body-too-large',
+    'unsupported-media-type',
+    'policy-refused',
+  )
   simulate(@Body() request: SimulationRequest): Promise<SimulationDto> {
     return this.simulations.simulate(request);
   }
