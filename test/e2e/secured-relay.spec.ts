@@ -39,9 +39,11 @@ beforeAll(async () => {
         tls: 'verified',
         auth: { username: 'us', password: 'secret/provider' },
         retry: 'impatient',
+        limits: { connections: 5, messages: { max: 1000, per: '1m' } },
       },
     },
     tls: { verified: { require: 'verified', authorities: 'inside' } },
+    notices: { failed: { subject: 'Zurück von {gateway}', text: 'Das ging nicht.' }, limit: { max: 50, per: '1h' } },
     retry: { impatient: { first: '1s', factor: 1, longest: '1s', 'give-up': '1h' } },
   });
   postern = workspace.use(await RunningPostern.start({ dataDir: workspace.path('data'), policy }));
@@ -83,5 +85,8 @@ test('LMTP: one recipient is delivered, the other bounced', async () => {
   await dialog.quit();
   const bounce = await messageIn(postern.maildir('capture'), (content) => content.includes('Action: failed'));
   expect(bounce.toString('latin1')).toContain('Final-Recipient: rfc822; full@staff.test\r\n');
+  // In the words of the policy.
+  expect(bounce.toString('latin1')).toContain('\r\n\r\nDas ging nicht.\r\n\r\n<full@staff.test>\r\n');
+  expect(bounce.toString('latin1')).toMatch(/^Subject: =\?utf-8\?B\?WnVyw7xjayB2b24/m);
   expect(bounce.toString('latin1')).not.toContain('ann@staff.test\r\nAction');
 }, 60_000);
