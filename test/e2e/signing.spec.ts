@@ -41,13 +41,16 @@ const SIGNING = {
 };
 
 beforeAll(async () => {
-  nextHop = await ForeignMx.listen({ extensions: ['PIPELINING', '8BITMIME', 'SIZE'] });
+  nextHop = await ForeignMx.listen({
+    extensions: ['PIPELINING', '8BITMIME', 'SIZE'],
+    at: { rcpt: ({ line }) => (line.includes('refused@') ? '550 5.1.1 No such user\r\n' : undefined) },
+  });
   dns = await DnsServer.listen({});
   postern = workspace.use(
     await RunningPostern.start({
       dataDir: workspace.path('data'),
       policy: JSON.parse(policy({})) as unknown,
-      env: { GATEWAY_DNS_SERVERS: dns.address },
+      env: { GATEWAY_DNS_SERVERS: dns.address, GATEWAY_HOSTNAME: 'gate.client.test' },
     }),
   );
 }, 180_000);
@@ -79,10 +82,10 @@ async function keygen(...args: readonly string[]): Promise<{ readonly name: stri
   return (JSON.parse(made.stdout) as { record: { name: string; strings: string[] } }).record;
 }
 
-async function send(content: string, sender = 'ann@client.test'): Promise<string> {
+async function send(content: string, sender = 'ann@client.test', recipient = 'bob@elsewhere.test'): Promise<string> {
   const dialog = await SmtpDialog.start({ port: postern.port('inside') });
   await dialog.command(`MAIL FROM:<${sender}>`, 250);
-  await dialog.command('RCPT TO:<bob@elsewhere.test>', 250);
+  await dialog.command(`RCPT TO:<${recipient}>`, 250);
   await dialog.command('DATA', 354);
   const reply = await dialog.command(`${content}\r\n.`, 250);
   await dialog.quit();
@@ -188,6 +191,13 @@ test('nobody is spoken for who is not the author', async () => {
   expect(story).toContain('not signed as client.test/s1, client.test/ed: From is of other.test');
   await send('From: eve@source.test\r\nSubject: x\r\n\r\nsecond domain\r\n', 'eve@source.test');
   expect(await verdicts((await arrived('second domain')).content)).toEqual(['undefined/undefined none']);
+});
+
+test('notices of the gateway are signed by keys that ask for no client', async () => {
+  await send('From: ann@client.test\r\nSubject: x\r\n\r\nto nobody\r\n', 'ann@client.test', 'refused@elsewhere.test');
+  const notice = await arrived('multipart/report');
+  expect(notice).toMatchObject({ sender: '', recipients: ['ann@client.test'] });
+  expect(await verdicts(notice.content)).toEqual(['client.test/s1 pass']);
 });
 
 test('a key that is in use stays, and is replaced by nothing but a key', async () => {
