@@ -168,6 +168,28 @@ describe('in a document', () => {
     expect(check(BASE).findings.filter(({ code }) => code === 'P1')).toEqual([]);
   });
 
+  test('beside other facts: strangers whose sender is not authenticated, but for partners and the abuse desk', () => {
+    const text = BASE.replace(
+      /when: \{ helo[^]*?greylist/,
+      'when: { client: none, spf: { not: pass } }\n      unless: { sender.domain: partners, recipient: abuse-desk }\n      greylist',
+    ).replace(
+      'domains:',
+      'lists:\n  partners: { type: domain, entries: [.partner.example] }\n  abuse-desk: { type: address, entries: [abuse@ours.example, postmaster@ours.example] }\ndomains:',
+    );
+    const by = (facts: Facts, recipient = 'ann@ours.example'): string =>
+      judgeRecipient(snapshot(text), { ...FACTS, ...facts, recipient }).by;
+    expect(by({ spf: 'none' })).toBe('rcpt/strangers');
+    expect(by({ spf: 'pass' })).toBe('');
+    expect(by({ spf: 'fail', sender: 'a@lab.partner.example' })).toBe('');
+    expect(by({ spf: 'fail' }, 'Abuse@ours.example')).toBe('');
+    expect(
+      judgeRecipient(snapshot(text), { ...FACTS, spf: { unknown: 'x' }, recipient: 'ann@ours.example' }),
+    ).toMatchObject({
+      verdict: 'defer',
+      unknown: 'spf: x',
+    });
+  });
+
   test('elsewhere it is refused, with the phase that has it', () => {
     const elsewhere = BASE.replace('  rcpt:\n', '  message:\n');
     expect(check(elsewhere).findings).toContainEqual(
