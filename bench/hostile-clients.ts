@@ -27,6 +27,24 @@ export const HOSTILE_CLIENTS: readonly HostileClient[] = [
     flood: repeated('\r\n.\r\r\n..\r\n.x\r\n'),
     floodBytes: MEBIBYTE,
   },
+  {
+    what: 'near-miss boundaries',
+    opening: `${ENVELOPE}Content-Type: multipart/mixed; boundary=0123456789\r\n\r\n--0123456789\r\n\r\n`,
+    flood: repeated('--0123456788\r\n--012345678\r\n---0123456789\r\n--\r\n'),
+    floodBytes: 4 * MEBIBYTE,
+  },
+  {
+    what: 'parts without end',
+    opening: `${ENVELOPE}Content-Type: multipart/mixed; boundary=b\r\n\r\n`,
+    flood: repeated('--b\r\n\r\n'),
+    floodBytes: MEBIBYTE,
+  },
+  {
+    what: 'chunks of one octet',
+    opening: 'MAIL FROM:<a@client.test>\r\nRCPT TO:<b@sink.test>\r\n',
+    flood: repeated('BDAT 1\r\nx'),
+    floodBytes: MEBIBYTE,
+  },
   { what: 'command line of 1 MB', opening: '', flood: repeated('A'), floodBytes: MEBIBYTE },
   {
     what: '10,000 RCPT',
@@ -41,6 +59,14 @@ export const HOSTILE_CLIENTS: readonly HostileClient[] = [
     floodBytes: MEBIBYTE,
   },
 ];
+
+/** Not hostile, only large. */
+export const LARGE_MESSAGE: HostileClient = {
+  what: 'message of 25 MB',
+  opening: ENVELOPE,
+  flood: repeated(`${'x'.repeat(76)}\r\n`),
+  floodBytes: 25 * MEBIBYTE,
+};
 
 function repeated(text: string): Buffer {
   return Buffer.from(text.repeat(Math.ceil(65_536 / text.length)), 'latin1');

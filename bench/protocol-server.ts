@@ -1,10 +1,13 @@
 /**
  * A server that takes mail and throws it away, in a process of its own: `node dist/bench/protocol-server.js KIND`.
- * KIND `smtp-net` is this project's library, `smtp-server` the npm package. Speaks to its parent only: first
+ * KIND `smtp-net` is this project's library, `scanned` the same with the content looked through as the
+ * gateway does for message rules, `smtp-server` the npm package. Speaks to its parent only: first
  * `{ port }`, then for each message received one `ProtocolReport`; counters start again with every report.
  */
 import type { AddressInfo } from 'node:net';
+import { StructureScanner } from '#mime';
 import { createSmtpServer } from '#smtp-net';
+import type { ContentSink } from '#smtp-net';
 import { watchLoop } from './loop-watch.js';
 import type { LoopBlocks } from './loop-watch.js';
 
@@ -20,12 +23,12 @@ export interface ProtocolReport {
 const MAX_MESSAGE_BYTES = 104_857_600;
 let messages = 0;
 
-async function startOurs(): Promise<number> {
+async function startOurs(isScanned: boolean): Promise<number> {
   const server = createSmtpServer({
     hostname: 'bench.test',
     limits: { maxConnections: 20_000, maxConnectionsPerAddress: 20_000, maxMessageBytes: MAX_MESSAGE_BYTES },
     hooks: {
-      data: () => ({ effect: 'accept', sink: { write: () => undefined, abort: () => undefined } }),
+      data: () => ({ effect: 'accept', sink: isScanned ? scanning() : DISCARD }),
       message: () => {
         messages += 1;
         return { effect: 'accept' };
@@ -33,6 +36,18 @@ async function startOurs(): Promise<number> {
     },
   });
   return (await server.listen({ host: '127.0.0.1', port: 0 })).port;
+}
+
+const DISCARD: ContentSink = { write: () => undefined, abort: () => undefined };
+
+function scanning(): ContentSink {
+  const scanner = new StructureScanner({ structure: true });
+  return {
+    write: (chunk) => {
+      scanner.write(chunk);
+    },
+    abort: () => undefined,
+  };
 }
 
 async function startSmtpServer(): Promise<number> {
@@ -57,7 +72,7 @@ async function startSmtpServer(): Promise<number> {
   return (server.server.address() as AddressInfo).port;
 }
 
-const port = await (process.argv[2] === 'smtp-server' ? startSmtpServer() : startOurs());
+const port = await (process.argv[2] === 'smtp-server' ? startSmtpServer() : startOurs(process.argv[2] === 'scanned'));
 let before = process.cpuUsage();
 let blocks: (() => LoopBlocks) | undefined;
 

@@ -52,6 +52,8 @@ const UUENCODED = /^begin [0-7]{3,4} (\S.*?)\s*$/;
 export class StructureScanner {
   private state: 'header' | 'body' | 'skip' | 'stopped' = 'header';
   private readonly headerOctets = new OctetBuffer();
+  private fieldCount = 0;
+  private fieldBytes = 0;
   /** Of the header's line at hand, as far as it has come. */
   private lineLength = 0;
   private lineBegin: number | undefined;
@@ -130,8 +132,22 @@ export class StructureScanner {
       return;
     }
     if (isComplete) this.lineLength = 0;
-    if (this.headerOctets.length + end - start > this.limits.headerBytes) this.fail('mime.limit');
+    if (before === 0 && !isSpace(chunk[start])) this.beginField();
+    this.fieldBytes += end - start;
+    if (this.isHeaderTooLarge(end - start)) this.fail('mime.limit');
     else this.headerOctets.add(chunk, start, end);
+  }
+
+  private beginField(): void {
+    this.fieldCount += 1;
+    this.fieldBytes = 0;
+  }
+
+  /** Known while it comes: a flood of fields is not kept to its end. */
+  private isHeaderTooLarge(moreBytes: number): boolean {
+    const { headerBytes, fieldBytes, fields } = this.limits;
+    const isTooLong = this.headerOctets.length + moreBytes > headerBytes;
+    return isTooLong || this.fieldBytes > fieldBytes || this.fieldCount > fields;
   }
 
   private fail(fault: MimeFault): void {
@@ -147,6 +163,8 @@ export class StructureScanner {
     const { octets } = this.headerOctets;
     const block = readFields(octets.subarray(0, octets.length - emptyLineBytes), this.limits);
     this.headerOctets.clear();
+    this.fieldCount = 0;
+    this.fieldBytes = 0;
     this.lineLength = 0;
     if (!this.hasHeader) {
       this.hasHeader = true;
