@@ -242,3 +242,11 @@ describe('tests of the document', () => {
     expect(compile(without('signing')).ok).toBe(true);
   });
 });
+
+it('rules can not write what the gateway has found out, and may remove it', () => {
+  const rule = (effect: object): boolean =>
+    compile({ ...POLICY, acl: { message: [{ name: 'mark', when: { client: 'none' }, ...effect }] } }).ok;
+  expect(rule({ 'set-header': { 'Authentication-Results': 'mx.example.com; dkim=pass' } })).toBe(false);
+  expect(rule({ 'add-header': { 'authentication-results': 'mx.example.com; dkim=pass' } })).toBe(false);
+  expect(rule({ 'remove-header': 'Authentication-Results' })).toBe(true);
+});

@@ -19,6 +19,8 @@ export const MIXED_QUEUE: ReviewQueue = { name: 'mixed', expireMs: 14 * 86_400_0
 const FIELD_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
 /** Fields that say how content is read, or where it came from: changing them makes other mail of it. */
 const UNTOUCHABLE = /^(?:received|return-path|mime-version|content-.*|dkim-signature|arc-.*|bcc)$/i;
+/** May be removed; whoever reads it believes that it was checked. */
+const OURS_TO_WRITE = /^authentication-results$/i;
 const FIELD_VALUE = /^[ -~]*$/;
 
 export function compileEffects(
@@ -60,6 +62,11 @@ function headerEdits(
   return Object.entries(fields ?? {}).flatMap(([name, value]) => {
     const at = joinPointer(pointer, name);
     if (!checkField(context, name, at)) return [];
+    if (OURS_TO_WRITE.test(name)) {
+      const message = `\`${name}\` tells what the gateway itself has found out, expected another field`;
+      context.findings.blocks('D7', at, message);
+      return [];
+    }
     if (FIELD_VALUE.test(value) && value.trim() === value) return [{ op, name, value }];
     const message = `the value of \`${name}\` must be printable ASCII in one line without space around it`;
     context.findings.blocks('D3', at, message);
