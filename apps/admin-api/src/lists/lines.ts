@@ -1,10 +1,9 @@
-import type { Readable } from 'node:stream';
 import { Problem } from '../http/problem.js';
 
 const MOST_LINE_CHARACTERS = 8_192;
 
 /** Lines of a UTF-8 body as they arrive, without their ends; the body is never in memory whole. */
-export async function* linesOf(body: Readable): AsyncGenerator<string> {
+export async function* linesOf(body: AsyncIterable<unknown>): AsyncGenerator<string> {
   const decoder = new TextDecoder('utf-8', { fatal: true });
   let rest = '';
   for await (const chunk of body) {

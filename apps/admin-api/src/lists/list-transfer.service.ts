@@ -102,35 +102,30 @@ export class ListTransferService {
     };
   }
 
+  /** The next lines are checked while the last ones are stored. */
   private async collect(
     request: Request,
     { id, policy, list }: { id: string; policy: CompiledPolicy; list: string },
   ): Promise<number> {
     const faults: ProblemError[] = [];
-    let line = 0;
     let kept = 0;
-    let slice: ImportedEntry[] = [];
-    const readRow = rowReader(formatOf(request.get('content-type')));
-    for await (const text of linesOf(request)) {
-      line += 1;
-      try {
-        const row = text.trim() === '' ? undefined : readRow(text);
-        if (row !== undefined) slice.push(checkedRow(policy, list, row));
-      } catch (error) {
-        if (!(error instanceof RowFault)) throw error;
-        faults.push({ code: 'value-refused', line, message: `line ${line} ${error.message}` });
-        if (faults.length >= MOST_FAULTS) break;
+    let storing: Promise<void> = Promise.resolve();
+    try {
+      for await (const slice of checkedSlices(request, { policy, list, faults })) {
+        if (kept + slice.length > MOST_ROWS) {
+          throw new Problem('body-too-large', `at most ${MOST_ROWS} entries at once`);
+        }
+        await storing;
+        storing = this.database.current.listImports.collect(id, kept + 1, slice);
+        kept += slice.length;
+        await nextTurn();
       }
-      if (slice.length < SLICE) continue;
-      if (kept + slice.length > MOST_ROWS) throw new Problem('body-too-large', `at most ${MOST_ROWS} entries at once`);
-      await this.database.current.listImports.collect(id, kept + 1, slice);
-      kept += slice.length;
-      slice = [];
-      await nextTurn();
+      if (faults.length > 0) throw refusal(faults);
+      await storing;
+      return kept;
+    } finally {
+      await storing.catch(() => undefined);
     }
-    if (faults.length > 0) throw refusal(faults);
-    if (slice.length > 0) await this.database.current.listImports.collect(id, kept + 1, slice);
-    return kept + slice.length;
   }
 
   private async bringIn(
@@ -171,6 +166,31 @@ function drained(response: Response): Promise<void> {
     };
     response.on('drain', done).on('close', done);
   });
+}
+
+/** Rows of the body, checked, some thousand at a time; what is wrong with others goes to `faults`. */
+async function* checkedSlices(
+  request: Request,
+  { policy, list, faults }: { policy: CompiledPolicy; list: string; faults: ProblemError[] },
+): AsyncGenerator<readonly ImportedEntry[]> {
+  const readRow = rowReader(formatOf(request.get('content-type')));
+  let line = 0;
+  let slice: ImportedEntry[] = [];
+  for await (const text of linesOf(request)) {
+    line += 1;
+    try {
+      const row = text.trim() === '' ? undefined : readRow(text);
+      if (row !== undefined) slice.push(checkedRow(policy, list, row));
+    } catch (error) {
+      if (!(error instanceof RowFault)) throw error;
+      faults.push({ code: 'value-refused', line, message: `line ${line} ${error.message}` });
+      if (faults.length >= MOST_FAULTS) return;
+    }
+    if (slice.length < SLICE) continue;
+    yield slice;
+    slice = [];
+  }
+  if (slice.length > 0) yield slice;
 }
 
 function formatOf(contentType: string | undefined): RowFormat {
