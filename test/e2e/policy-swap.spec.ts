@@ -70,6 +70,17 @@ describe('a published policy', () => {
     await open.quit();
   }, 60_000);
 
+  test('that is too big to be compiled between two commands is compiled in a thread of its own', async () => {
+    const others = Array.from({ length: 200 }, (_, index) => `other${String(index)}@capture.test`);
+    const policy = policyThat(...others, 'gone@capture.test');
+    expect(JSON.stringify(policy).length).toBeGreaterThan(8_192);
+    await postern.api.publish(policy);
+    await refuses('gone@capture.test');
+    expect(await answerTo('other0@capture.test')).toBe(550);
+    expect(await answerTo('still@capture.test')).toBe(250);
+    expect(postern.log('gateway')).not.toContain('not loaded');
+  }, 60_000);
+
   test('does not change the transaction that is going on', async () => {
     const open = await SmtpDialog.start({ port: postern.port('inside') });
     await open.command('MAIL FROM:<ann@client.test>', 250);

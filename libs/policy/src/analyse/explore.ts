@@ -4,7 +4,7 @@
  */
 import type { CompiledPolicy } from '../compiled.js';
 import type { Findings } from '../findings.js';
-import { reportCircles } from './circles.js';
+import { reportCircles, reportMovedCircles } from './circles.js';
 import { buildFlow, type Flow, type FlowRule } from './flow.js';
 import { proveInvariants } from './invariants.js';
 import { canMoveTo } from './moves.js';
@@ -28,6 +28,7 @@ export function explore(policy: CompiledPolicy, findings: Findings): void {
   reportUnreached(policy, flow, searcher, findings);
   reportOrder(policy, flow, searcher, findings);
   reportCircles(policy, flow, searcher, findings);
+  reportMovedCircles(policy, findings);
   proveInvariants(policy, flow, searcher, findings);
   proveWithUnknowns(policy, BUDGET, findings);
 }

@@ -1,7 +1,7 @@
 /** Mail that a rule sends to somebody else is routed by the address of that somebody. */
 import { evaluateCondition } from '../conditions.js';
 import type { CompiledPolicy } from '../compiled.js';
-import type { Condition } from '../program.js';
+import type { Condition, RoutingRule, Rule } from '../program.js';
 import { Scope } from '../scope.js';
 import { createSnapshot } from '../snapshot.js';
 import { NO, YES } from '../tri.js';
@@ -15,12 +15,15 @@ export function canMoveTo(policy: CompiledPolicy, flow: Flow, searcher: Searcher
   return Object.values(policy.program.acl)
     .flat()
     .some((mover) => {
-      const targets = [...mover.addRecipients, ...(mover.redirect === undefined ? [] : [mover.redirect])];
-      if (mover.monitor || !targets.some((target) => canHold(policy, target, routing.when, routing.unless)))
+      if (mover.monitor || !targetsOf(mover).some((target) => canHold(policy, target, routing.when, routing.unless)))
         return false;
       const moving = flow.stages.flatMap(({ rules }) => rules).find(({ id }) => id === mover.id);
       return moving !== undefined && searcher.search(moving.cases, { rule: moving }).kind === 'found';
     });
+}
+
+function isAboutRecipient({ fact }: Condition): boolean {
+  return fact.name === 'recipient' || /^recipient\.(?:domain|local)$/.test(fact.name);
 }
 
 /** Conditions on other facts than the recipient are taken to hold. */
@@ -31,10 +34,25 @@ function canHold(
   unless: readonly Condition[],
 ): boolean {
   const scope = new Scope(createSnapshot(policy), { recipient: target });
-  const about = (conditions: readonly Condition[]): readonly Condition[] =>
-    conditions.filter(({ fact }) => fact.name === 'recipient' || /^recipient\.(?:domain|local)$/.test(fact.name));
+  const about = (conditions: readonly Condition[]): readonly Condition[] => conditions.filter(isAboutRecipient);
   return (
     about(when).every((condition) => evaluateCondition(scope, condition) !== NO) &&
     !about(unless).some((condition) => evaluateCondition(scope, condition) === YES)
   );
+}
+
+/** Where a rule sends mail instead of, or besides, to its recipient. */
+export function targetsOf({ addRecipients, redirect }: Rule): readonly string[] {
+  return redirect === undefined ? addRecipients : [...addRecipients, redirect];
+}
+
+/** The routing rules that mail for the target can take, in their order; after one that holds whatever else there is, none. */
+export function routingOf(policy: CompiledPolicy, target: string): readonly RoutingRule[] {
+  const taken: RoutingRule[] = [];
+  for (const rule of policy.program.routing) {
+    if (!canHold(policy, target, rule.when, rule.unless)) continue;
+    taken.push(rule);
+    if (rule.expiresAtMs === undefined && [...rule.when, ...rule.unless].every(isAboutRecipient)) break;
+  }
+  return taken;
 }
