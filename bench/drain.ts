@@ -118,7 +118,7 @@ async function timed(
   sink: RunningSink,
   { messages, begin }: { readonly messages: number; readonly begin: () => Promise<void> },
 ): Promise<Run> {
-  const before = { count: sink.count(), cpu: totalCpu(peer) };
+  const before = { count: sink.count(), cpu: peer.cpuSeconds() };
   const startedAt = performance.now();
   await begin();
   await waitFor('the sink to have everything', () => sink.count() - before.count >= messages, {
@@ -127,7 +127,12 @@ async function timed(
   });
   const seconds = (performance.now() - startedAt) / 1000;
   await settled(peer);
-  return { messagesPerSecond: messages / seconds, cpuPer1000: ((totalCpu(peer) - before.cpu) * 1000) / messages };
+  const parts = Object.entries(peer.cpuSeconds()).map(([part, used]) => {
+    return [part, ((used - (before.cpu[part] ?? 0)) * 1000) / messages] as const;
+  });
+  const shown = parts.map(([part, used]) => `${part} ${used.toFixed(3)}`).join(', ');
+  process.stderr.write(`  CPU s per 1000 messages: ${shown}\n`);
+  return { messagesPerSecond: messages / seconds, cpuPer1000: parts.reduce((sum, [, used]) => sum + used, 0) };
 }
 
 function send(
