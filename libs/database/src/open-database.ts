@@ -184,9 +184,8 @@ function assemble(config: DatabaseConfig, watch: Watch): Database {
       return names;
     },
     ...mailStores(connections, committer, { chains, owner, recovery, makePartitions }),
+    ...administrationStores(connections, orm, config),
     destinations,
-    drains: new GatewayDrains(connections.read),
-    questions: new GatewayQuestions(connections.read),
     reviews: new ReviewStore({ pool: connections.read, owner }),
     setRetention: (retention) => partitions.setRetention(retention),
     keepAudit: (auditDays) => {
@@ -194,17 +193,10 @@ function assemble(config: DatabaseConfig, watch: Watch): Database {
     },
     grant: (role, to, { create }) => grant(connections.read, { role, to, create }),
     policies,
-    drafts: new DraftStore(connections.read),
     lists,
-    listImports: new ListImportStore(connections.read, connections.bulk),
     limits,
     greylist,
     contents,
-    apiKeys: new ApiKeyStore(orm),
-    accounts: new AccountStore(connections.read),
-    idempotency: new IdempotencyStore(connections.read),
-    operations: new OperationStore(connections.read),
-    secrets: new SecretStore(connections.read, config.secretKeys ?? noSecretKeys),
     nodes,
     notifications: { listen: (channels, handler) => watch.listen(channels, handler) },
     async close() {
@@ -214,6 +206,29 @@ function assemble(config: DatabaseConfig, watch: Watch): Database {
       await orm.close();
       await connections.close();
     },
+  };
+}
+
+/** What people work with, and gateways hardly. */
+function administrationStores(
+  connections: Connections,
+  orm: Orm,
+  config: DatabaseConfig,
+): Pick<
+  Database,
+  'drains' | 'questions' | 'drafts' | 'listImports' | 'apiKeys' | 'accounts' | 'idempotency' | 'operations' | 'secrets'
+> {
+  const { read, bulk } = connections;
+  return {
+    drains: new GatewayDrains(read),
+    questions: new GatewayQuestions(read),
+    drafts: new DraftStore(read),
+    listImports: new ListImportStore(read, bulk),
+    apiKeys: new ApiKeyStore(orm),
+    accounts: new AccountStore(read),
+    idempotency: new IdempotencyStore(read),
+    operations: new OperationStore(read),
+    secrets: new SecretStore(read, config.secretKeys ?? noSecretKeys),
   };
 }
 
