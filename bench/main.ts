@@ -6,6 +6,7 @@ import { freePorts } from '../test/support/free-port.js';
 import { programPath } from '../test/support/program-path.js';
 import { startSink } from '../test/support/smtp-sink.js';
 import type { RunningSink } from '../test/support/smtp-sink.js';
+import { signedLoad } from './mail-auth.js';
 import { measure } from './measure.js';
 import type { Measurement } from './measure.js';
 import { HELP, loadOf, readOptions } from './options.js';
@@ -37,15 +38,18 @@ export async function main(argv: readonly string[], project: string): Promise<nu
     const scenario = buildScenario(
       sinks.map(({ host, port }, index) => ({ route: `hop-${String(index)}`, host, port })),
     );
+    const signed = options.mailAuth ? await signedLoad(scenario, folder, options.size) : undefined;
+    if (signed !== undefined) stops.push(() => signed.stop());
     const peers: { peer: Peer; running: RunningPeer }[] = [];
-    for (const peer of [posternPeer(project), POSTFIX].filter(({ name }) =>
+    for (const peer of [posternPeer(project, signed), POSTFIX].filter(({ name }) =>
       options.peers.includes(name.toLowerCase()),
     )) {
       const running = await peer.start(scenario, join(folder, peer.name.toLowerCase()));
       stops.push(() => running.stop());
       peers.push({ peer, running });
     }
-    const rows = await runAll(peers, { scenario, sinks }, options);
+    const content = signed === undefined ? {} : { contentFile: signed.contentFile };
+    const rows = await runAll(peers, { scenario, sinks, ...content }, options);
     const versions = peers.map(({ peer, running }) => `${peer.name} ${running.version}`);
     const report = renderReport(rows, { versions, command: `npm run bench -- ${argv.join(' ')}`.trim(), options });
     process.stdout.write(`${report}\n`);
@@ -67,9 +71,11 @@ async function startSinks(stops: (() => Promise<void>)[]): Promise<RunningSink[]
   return sinks;
 }
 
+type BenchSetting = Parameters<typeof measure>[1] & { readonly contentFile?: string };
+
 async function runAll(
   peers: readonly { readonly peer: Peer; readonly running: RunningPeer }[],
-  setting: Parameters<typeof measure>[1],
+  setting: BenchSetting,
   options: BenchOptions,
 ): Promise<Row[]> {
   const rows: (Row & { readonly runs: Measurement[] })[] = [];
@@ -88,12 +94,13 @@ async function runAll(
 /** Each peer once, one after the other; run 0 is the warm-up. */
 async function runOnce(
   peers: readonly { readonly peer: Peer; readonly running: RunningPeer }[],
-  setting: Parameters<typeof measure>[1],
+  setting: BenchSetting,
   { variant, run, options }: { variant: string; run: number; options: BenchOptions },
 ): Promise<Measurement[]> {
   const results: Measurement[] = [];
   for (const { peer, running } of peers) {
-    const load = loadOf(variant, peer.name, options);
+    const { contentFile } = setting;
+    const load = { ...loadOf(variant, peer.name, options), ...(contentFile !== undefined && { contentFile }) };
     const result = await measure(running, setting, run === 0 ? { ...load, messages: WARM_UP_MESSAGES } : load);
     results.push(result);
     process.stderr.write(`${variant}, ${run === 0 ? 'warm-up' : `run ${String(run)}`}: ${peer.name} ${inShort(result)}

@@ -1,4 +1,5 @@
 /** One measured run: load on one peer until the sinks have everything; rate, latency and processor time. */
+import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RunningSink } from '../test/support/smtp-sink.js';
 import { sendBulk } from '../test/support/smtp-source.js';
@@ -12,6 +13,8 @@ export interface Load {
   readonly sessions: number;
   readonly keepSessions: boolean;
   readonly bodyBytes: number;
+  /** Sent instead of a body made up. */
+  readonly contentFile?: string;
 }
 
 export interface Measurement {
@@ -39,7 +42,7 @@ export async function measure(
   const arrived = (): number => sinks.reduce((sum, sink) => sum + sink.count(), 0);
   await settled(peer);
   const before = { arrived: arrived(), cpu: peer.cpuSeconds() };
-  const probe = await startProbe(peer.port, envelopeOf(scenario, 7), probeContent(load.bodyBytes));
+  const probe = await startProbe(peer.port, envelopeOf(scenario, 7), probeContent(load));
   const startedAt = performance.now();
   await sendAll(peer.port, scenario, load);
   const times = await probe.stop();
@@ -77,6 +80,7 @@ async function sendAll(port: number, scenario: Scenario, load: Load): Promise<vo
         messages: share(load.messages, sources, index),
         sessions: share(load.sessions, sources, index),
         bodyBytes: load.bodyBytes,
+        ...(load.contentFile !== undefined && { contentFile: load.contentFile }),
         keepSessions: load.keepSessions,
         deadlineMs: DEADLINE_MS,
       });
@@ -108,7 +112,9 @@ async function settled(peer: RunningPeer): Promise<void> {
   }
 }
 
-function probeContent(bodyBytes: number): Buffer {
+function probeContent({ bodyBytes, contentFile }: Load): Buffer {
+  if (contentFile !== undefined)
+    return Buffer.from(readFileSync(contentFile, 'latin1').replaceAll('\n', '\r\n'), 'latin1');
   const head = 'From: probe@sender.test\r\nTo: user@dest.test\r\nSubject: probe\r\n\r\n';
   return Buffer.from(head + `${'p'.repeat(76)}\r\n`.repeat(Math.ceil(bodyBytes / 78)), 'latin1');
 }

@@ -3,20 +3,22 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cpuSecondsOf } from '../../test/support/processes.js';
 import { RunningPostern } from '../../test/support/running-postern.js';
+import { MAIL_AUTH_RULES, type SignedLoad } from '../mail-auth.js';
 import type { Peer } from '../peer.js';
 import { domainsOf } from '../scenario.js';
 import type { Scenario } from '../scenario.js';
 
 const CONNECTIONS_PER_ROUTE = 20;
 
-export function posternPeer(project: string): Peer {
+export function posternPeer(project: string, mailAuth?: SignedLoad): Peer {
   return {
     name: 'Postern',
     async start(scenario, folder) {
       const running = await RunningPostern.start({
         dataDir: join(folder, 'data'),
-        policy: policyOf(scenario),
+        policy: policyOf(scenario, mailAuth),
         project,
+        ...(mailAuth !== undefined && { env: { GATEWAY_DNS_SERVERS: mailAuth.dns } }),
       });
       const manifest = JSON.parse(readFileSync(join(project, 'package.json'), 'utf8')) as { version: string };
       return {
@@ -32,7 +34,7 @@ export function posternPeer(project: string): Peer {
   };
 }
 
-function policyOf(scenario: Scenario): unknown {
+function policyOf(scenario: Scenario, mailAuth: SignedLoad | undefined): unknown {
   const routed = scenario.nextHops.map((hop) => ({ hop, list: `domains-of-${hop.route}` }));
   const [last] = routed.slice(-1);
   return {
@@ -57,11 +59,15 @@ function policyOf(scenario: Scenario): unknown {
     ],
     domains: [{ match: 'our-domains', recipients: 'staff' }],
     acl: {
-      mail: scenario.refusedSenders.map((domain, index) => ({
-        name: `refused-${String(index)}`,
-        when: { 'sender.domain': [domain] },
-        reject: '550 5.7.1 Sender refused',
-      })),
+      mail: [
+        ...scenario.refusedSenders.map((domain, index) => ({
+          name: `refused-${String(index)}`,
+          when: { 'sender.domain': [domain] },
+          reject: '550 5.7.1 Sender refused',
+        })),
+        ...(mailAuth === undefined ? [] : MAIL_AUTH_RULES.mail),
+      ],
+      ...(mailAuth !== undefined && { message: MAIL_AUTH_RULES.message }),
     },
     routing: [
       ...routed.slice(0, -1).map(({ hop, list }) => ({

@@ -10,6 +10,8 @@ export interface BulkOptions {
   readonly recipient: string;
   /** Octets of body, without the few header lines it adds. */
   readonly bodyBytes?: number;
+  /** A whole message with plain line ends, instead of one made up. */
+  readonly contentFile?: string;
   /** Many messages over one connection (`-d`); false opens a connection for each. */
   readonly keepSessions?: boolean;
   readonly heloName?: string;
@@ -33,6 +35,7 @@ function argumentsOf(options: BulkOptions): string[] {
     ...((options.tolerant ?? false) ? ['-A'] : []),
     ...['-s', String(options.sessions), '-m', String(options.messages), '-l', String(options.bodyBytes ?? 4096)],
     ...['-M', options.heloName ?? 'source.test', '-f', options.sender, '-t', options.recipient],
+    ...(options.contentFile === undefined ? [] : ['-F', options.contentFile]),
     ...(options.recipientsPerMessage === undefined ? [] : ['-r', String(options.recipientsPerMessage)]),
     `inet:${options.host ?? '127.0.0.1'}:${String(options.port)}`,
   ];

@@ -249,7 +249,7 @@ describe('any message', () => {
         const message = signed({ c }, RSA, `${HEADER}\r\n\r\n${body}`);
         expect((await dkimOf(message, size)).map(({ result }) => result)).toEqual(['pass']);
       }),
-      { numRuns: runs(150) },
+      runs(150),
     );
   });
 
@@ -266,7 +266,7 @@ describe('any message', () => {
           expect(checks.map(({ result }) => result)).not.toContain('pass');
         },
       ),
-      { numRuns: runs(300) },
+      runs(300),
     );
   });
 
@@ -284,7 +284,7 @@ describe('any message', () => {
           if (at < end - 4) expect(checks.map(({ result }) => result)).not.toContain('pass');
         },
       ),
-      { numRuns: runs(200) },
+      runs(200),
     );
   });
 
@@ -303,7 +303,7 @@ describe('any message', () => {
         const passes = (result: string | undefined): boolean => result === 'pass';
         expect(ours.map(({ result }) => passes(result))).toEqual(theirs.map(({ status }) => passes(status.result)));
       }),
-      { numRuns: runs(100) },
+      runs(100),
     );
   });
 });
