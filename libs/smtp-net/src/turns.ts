@@ -5,7 +5,7 @@
  */
 
 /** How long connections may keep the event loop in one go. */
-const TURN_MS = 4;
+const TURN_MS = 3;
 
 export interface Resting {
   /** The next turn has begun. */
