@@ -33,9 +33,9 @@ function argumentsOf(options: BulkOptions): string[] {
   return [
     ...((options.keepSessions ?? true) ? ['-d'] : []),
     ...((options.tolerant ?? false) ? ['-A'] : []),
-    ...['-s', String(options.sessions), '-m', String(options.messages), '-l', String(options.bodyBytes ?? 4096)],
+    ...['-s', String(options.sessions), '-m', String(options.messages)],
     ...['-M', options.heloName ?? 'source.test', '-f', options.sender, '-t', options.recipient],
-    ...(options.contentFile === undefined ? [] : ['-F', options.contentFile]),
+    ...(options.contentFile === undefined ? ['-l', String(options.bodyBytes ?? 4096)] : ['-F', options.contentFile]),
     ...(options.recipientsPerMessage === undefined ? [] : ['-r', String(options.recipientsPerMessage)]),
     `inet:${options.host ?? '127.0.0.1'}:${String(options.port)}`,
   ];
