@@ -211,3 +211,22 @@ describe('a client certificate', () => {
     expect(mx.accepted[0]?.clientName).toBe('gateway');
   });
 });
+
+describe('a connection given up at any moment of its handshake', () => {
+  it.each(['starttls', 'implicit'] as const)('harms nobody (%s)', async (mode) => {
+    const mx = await foreign({ tls: serving(good, { mode }) });
+    const outcomes = await Promise.all(
+      Array.from({ length: 30 }, async (_, at) => {
+        const giveUp = new AbortController();
+        const options = { signal: giveUp.signal, tls: trusting('encrypted', { mode }) };
+        const attempt = failure(mx, options);
+        for (let turns = 0; turns < at; turns += 1) await new Promise(setImmediate);
+        giveUp.abort();
+        return attempt;
+      }),
+    );
+    expect(outcomes).toHaveLength(30);
+    // The process is there to tell: Node 20 crashes when a socket and the TLS over it are destroyed wrongly.
+    expect(await failure(mx, { tls: trusting('encrypted', { mode }) })).toBe('no failure');
+  });
+});
