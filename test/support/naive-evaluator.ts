@@ -151,9 +151,7 @@ export class NaiveEvaluator {
     return undefined;
   }
 
-  private clients(): readonly Json[] {
-    return (this.document['clients'] ?? []) as readonly Json[];
-  }
+  private readonly clients = (): readonly Json[] => (this.document['clients'] ?? []) as readonly Json[];
 
   private currentClient(): Json | undefined {
     return this.clients().find(({ name }) => name === this.client);
@@ -193,9 +191,7 @@ export class NaiveEvaluator {
     return false;
   }
 
-  private domains(): readonly Json[] {
-    return (this.document['domains'] ?? []) as readonly Json[];
-  }
+  private readonly domains = (): readonly Json[] => (this.document['domains'] ?? []) as readonly Json[];
 
   /** The first entry of `domains` that is not known to be another's. */
   private entryOf(domain: string): { readonly covers: Tri; readonly entry?: Json } {

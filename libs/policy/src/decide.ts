@@ -134,7 +134,8 @@ function traceRule(scope: Scope, phase: AclPhase, rule: Rule, holds: Tri): void 
 }
 
 function saidOf({ verdict, queue, greylist }: Rule): string | undefined {
-  if (greylist !== undefined) return `defer until ${durationInWords(greylist.delayMs)} after the first attempt (greylist)`;
+  if (greylist !== undefined)
+    return `defer until ${durationInWords(greylist.delayMs)} after the first attempt (greylist)`;
   return verdict === 'hold' ? `hold in ${queue ?? ''}` : verdict;
 }
 

@@ -53,7 +53,8 @@ export function ruleSchema(phase: AclPhase, headers: readonly string[] = []): z.
   if (phase === 'message') {
     return z.strictObject({ ...shape, ...contentVerdictsAndEffects, ...recipientEffects }, expected);
   }
-  if (phase === 'rcpt') return z.strictObject({ ...shape, greylist: greylist.optional(), ...recipientEffects }, expected);
+  if (phase === 'rcpt')
+    return z.strictObject({ ...shape, greylist: greylist.optional(), ...recipientEffects }, expected);
   const answer = z.enum(['now', 'at-rcpt'], { error: '`now` or `at-rcpt`' }).optional();
   if (phase === 'mail') return z.strictObject({ ...shape, answer }, expected);
   return z.strictObject({ ...shape, answer, delay: duration.optional() }, expected);
