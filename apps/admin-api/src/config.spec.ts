@@ -20,6 +20,7 @@ describe('the environment of the admin API', () => {
         logLevel: 'info',
         maxPolicyBytes: 4_194_304,
         maxRequestsPerSecond: 2_000,
+        requiredApprovals: 0,
       },
     });
   });

@@ -5,6 +5,7 @@ import { RequiresRole } from '../auth/roles.js';
 import { BasedChange, NewChange, type Change, type ConditionalChange } from '../http/change.decorator.js';
 import { ApiReasonHeader, ETAG_HEADER } from '../http/change-headers.js';
 import { entityTag } from '../http/conditional.js';
+import { Idempotent } from '../http/idempotency.js';
 import { linkNext } from '../http/page.js';
 import { PageQuery } from '../http/page.dto.js';
 import { ApiProblems } from '../http/problem.dto.js';
@@ -154,6 +155,7 @@ export class PoliciesController {
   }
 
   @Post('policies/main/revisions/:revision/approvals')
+  @Idempotent()
   @HttpCode(200)
   @ApiOperation({ operationId: 'approveRevision', summary: 'Approve a revision that somebody else wrote' })
   @ApiReasonHeader()

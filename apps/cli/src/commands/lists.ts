@@ -37,9 +37,10 @@ interface AddOptions {
 const entriesPath = (list: string): string => `/v1/lists/${encodeURIComponent(list)}/entries`;
 
 export function listCommands(program: Command, context: CommandContext): void {
-  const lists = program
-    .command('lists')
-    .description('list the managed lists of the live policy; import and export whole ones')
+  const lists = program.command('lists').description('list the managed lists; import and export whole ones');
+  lists
+    .command('show', { isDefault: true })
+    .description('list the managed lists of the live policy')
     .action(() => showLists(context));
   transferCommands(lists, context);
   const list = program.command('list').description('add, remove and show entries of a managed list');

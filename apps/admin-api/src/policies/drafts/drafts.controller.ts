@@ -185,6 +185,7 @@ export class DraftsController {
   }
 
   @Post(':draft\\:rebase')
+  @Idempotent()
   @HttpCode(HttpStatus.OK)
   @ApiOperation({ operationId: 'rebaseDraft', summary: 'Bring its changes onto the newest revision' })
   @ApiChangeHeaders()
@@ -230,6 +231,7 @@ export class DraftsController {
   }
 
   @Post(':draft/approvals')
+  @Idempotent()
   @HttpCode(HttpStatus.OK)
   @ApiOperation({
     operationId: 'approveDraft',
