@@ -34,7 +34,16 @@ const ROOMS = {
   migrations: { libs: [], npm: ['typeorm'], node: [] },
   'apps/gateway': {
     libs: ['smtp-core', 'smtp-net', 'policy', 'mime', 'mail-auth', 'audit', 'delivery', 'database'],
-    npm: ['@nestjs/[^/]+', 'reflect-metadata', 'rxjs', 'pino', 'dns-packet', 'ipaddr.js', '@peculiar/x509'],
+    npm: [
+      '@nestjs/[^/]+',
+      'reflect-metadata',
+      'rxjs',
+      'pino',
+      'prom-client',
+      'dns-packet',
+      'ipaddr.js',
+      '@peculiar/x509',
+    ],
     node: true,
   },
   'apps/admin-api': {
