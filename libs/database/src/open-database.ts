@@ -154,16 +154,15 @@ function assemble(config: DatabaseConfig, watch: Watch): Database {
   const owner = (): number | null => nodes.owner;
   const makePartitions = (ids: readonly string[]): Promise<void> => partitions.makeFor(ids);
   const recovery = new LeaseRecovery(connections.queue);
-  const { groupMessages, groupBytes, commitConnections: groupsInFlight, auditBufferEvents } = config;
   const committer = new GroupCommitter({
     pool: connections.commit,
     watch,
     chains,
     recovery,
-    groupMessages,
-    groupBytes,
-    groupsInFlight,
-    auditBufferEvents,
+    groupMessages: config.groupMessages,
+    groupBytes: config.groupBytes,
+    groupsInFlight: config.commitConnections,
+    auditBufferEvents: config.auditBufferEvents,
     owner,
     makePartitions,
   });
@@ -178,11 +177,7 @@ function assemble(config: DatabaseConfig, watch: Watch): Database {
     onCommit: (listener) => {
       chains.onCommit = listener;
     },
-    async migrate() {
-      const names = await migrate(config);
-      await partitions.makeAhead();
-      return names;
-    },
+    migrate: () => migrated(config, partitions),
     ...mailStores(connections, committer, { chains, owner, recovery, makePartitions }),
     ...administrationStores(connections, orm, config),
     destinations,
@@ -191,7 +186,7 @@ function assemble(config: DatabaseConfig, watch: Watch): Database {
     keepAudit: (auditDays) => {
       partitions.keepAudit(auditDays);
     },
-    grant: (role, to, { create }) => grant(connections.read, { role, to, create }),
+    grant: (role, to, how) => grant(connections.read, { role, to, ...how }),
     policies,
     lists,
     limits,
@@ -207,6 +202,12 @@ function assemble(config: DatabaseConfig, watch: Watch): Database {
       await connections.close();
     },
   };
+}
+
+async function migrated(config: DatabaseConfig, partitions: Partitions): Promise<readonly string[]> {
+  const names = await migrate(config);
+  await partitions.makeAhead();
+  return names;
 }
 
 /** What people work with, and gateways hardly. */
