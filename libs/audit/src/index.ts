@@ -6,14 +6,14 @@ export type { ChainFault, ChainFaultKind, StoredBlock } from './chain-check.js';
 export { checkpointText, nextCheckpoint, readCheckpoint } from './checkpoint.js';
 export type { CheckpointBody, SignedCheckpoint } from './checkpoint.js';
 export { SignedHeads } from './signed-heads.js';
+export type { AuditEvent, AuditEventKind } from './event.js';
 export type {
   AttemptRecord,
-  AuditEvent,
-  AuditEventKind,
   QueueChangeRecord,
   RecordedAccount,
   RecordedFact,
   RecordedFacts,
+  RecordedMailAuth,
   RecordedMailParameters,
   RecordedPlace,
   RecordedRecipient,
@@ -22,8 +22,8 @@ export type {
   RecordedTls,
   ReviewAction,
   ReviewEnd,
-  RecordedMailAuth,
   TransactionRecord,
-} from './event.js';
+} from './records.js';
+
 export { parsePublicId, publicId, traceOf } from './ids.js';
 export { recordableJson, recordableText } from './redact.js';
