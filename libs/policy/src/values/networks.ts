@@ -39,7 +39,66 @@ export function parseIpv4(text: string): number | undefined {
   return dots === 3 && octet >= 0 ? bits * 256 + octet : undefined;
 }
 
+const groups = new DataView(new ArrayBuffer(16));
+
+/** Eight groups of hexadecimal digits, or fewer and one `::`. Undefined for whatever else there is. */
+function parseGroups(text: string): bigint | undefined {
+  const gap = text.indexOf('::');
+  groups.setBigUint64(0, 0n);
+  groups.setBigUint64(8, 0n);
+  if (gap < 0) {
+    if (readGroups(text, 0, text.length) !== 8) return undefined;
+  } else {
+    // The tail first: where it belongs is known when it was counted.
+    const after = gap + 2 === text.length ? 0 : readGroups(text, gap + 2, text.length);
+    if (after < 0 || after > 7) return undefined;
+    const tail = after === 0 ? 0n : wholeOf() >> BigInt(16 * (8 - after));
+    groups.setBigUint64(0, 0n);
+    groups.setBigUint64(8, 0n);
+    const before = gap === 0 ? 0 : readGroups(text, 0, gap);
+    return before < 0 || before + after > 7 ? undefined : wholeOf() | tail;
+  }
+  return wholeOf();
+}
+
+function wholeOf(): bigint {
+  return (groups.getBigUint64(0) << 64n) | groups.getBigUint64(8);
+}
+
+const COLON = 58;
+
+/** Puts groups with one colon between them into `groups`; how many they are, -1 for anything else. */
+function readGroups(text: string, from: number, to: number): number {
+  let count = 0;
+  let digits = 0;
+  let value = 0;
+  for (let i = from; i <= to; i += 1) {
+    const code = i < to ? text.charCodeAt(i) : COLON;
+    if (code !== COLON) {
+      const digit = hexDigit(code);
+      if (digit < 0 || digits === 4) return -1;
+      value = value * 16 + digit;
+      digits += 1;
+      continue;
+    }
+    if (digits === 0 || count === 8) return -1;
+    groups.setUint16(2 * count, value);
+    count += 1;
+    digits = 0;
+    value = 0;
+  }
+  return count;
+}
+
+function hexDigit(code: number): number {
+  if (code >= 48 && code <= 57) return code - 48;
+  const lower = code | 32;
+  return lower >= 97 && lower <= 102 ? lower - 87 : -1;
+}
+
 function parseIpv6(text: string): bigint | undefined {
+  const plain = parseGroups(text);
+  if (plain !== undefined) return plain;
   if (text.includes('%') || !ipaddr.IPv6.isValid(text)) return undefined;
   let bits = 0n;
   for (const byte of ipaddr.IPv6.parse(text).toByteArray()) bits = (bits << 8n) | BigInt(byte);
