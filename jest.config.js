@@ -23,5 +23,6 @@ export default {
   globalSetup: '<rootDir>/test/global-setup.mjs',
   globalTeardown: '<rootDir>/test/global-teardown.mjs',
   testTimeout: 30_000,
-  maxWorkers: 2,
+  // One more than the processors of the smallest machine: specs of installations wait much of their time.
+  maxWorkers: 3,
 };
