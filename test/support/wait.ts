@@ -21,7 +21,7 @@ export async function waitFor<T>(
   condition: () => T | NotYet | Promise<T | NotYet>,
   options: WaitOptions = {},
 ): Promise<T> {
-  const { deadlineMs = 15_000, everyMs = 20 } = options;
+  const { deadlineMs = 25_000, everyMs = 20 } = options;
   const endsAt = performance.now() + deadlineMs;
   for (;;) {
     const { value, error } = await tryOnce(condition);

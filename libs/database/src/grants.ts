@@ -80,7 +80,7 @@ const RIGHTS: Readonly<Record<ProcessKind, Rights>> = {
 };
 
 const FUNCTIONS: Readonly<Record<ProcessKind, readonly string[]>> = {
-  gateway: ['make_days(date[])', 'expired_days()', 'drop_expired_days(integer)'],
+  gateway: ['make_days(date[])', 'expired_days()', 'drop_expired_days(integer)', 'keep_audit_days(integer)'],
   'admin-api': ['make_days(date[])'],
 };
 
