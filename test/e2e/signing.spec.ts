@@ -69,6 +69,21 @@ function cli(...args: readonly string[]): Promise<ProgramResult> {
   });
 }
 
+interface SignedStory {
+  readonly recipients: readonly {
+    readonly signatures?: readonly string[];
+    readonly attempts: readonly { readonly outcome: string; readonly signed?: readonly string[] }[];
+  }[];
+}
+
+/** The outcome is on record a moment after the next hop has the mail. */
+function storyWithAttempt(id: string): Promise<SignedStory> {
+  return waitFor('an attempt on record', async () => {
+    const story = (await postern.api.expectOk('GET', `/v1/transactions/txn_${id}`)) as SignedStory;
+    return story.recipients[0]?.attempts[0] === undefined ? undefined : story;
+  });
+}
+
 async function apply(more: object): Promise<ProgramResult> {
   const file = workspace.path('policy.json');
   writeFileSync(file, policy(more));
@@ -174,9 +189,7 @@ test('mail leaves signed as the rules have changed it, small or large', async ()
   const large = await arrived('large one');
   expect(await verdicts(large.content)).toEqual(['client.test/s1 pass', 'client.test/ed pass']);
 
-  const story = (await postern.api.expectOk('GET', `/v1/transactions/txn_${id}`)) as {
-    recipients: { signatures?: string[]; attempts: { outcome: string; signed?: string[] }[] }[];
-  };
+  const story = await storyWithAttempt(id);
   expect(story.recipients[0]).toMatchObject({
     signatures: ['client.test/s1', 'client.test/ed'],
     attempts: [{ outcome: 'delivered', signed: ['client.test/s1', 'client.test/ed'] }],
@@ -187,7 +200,7 @@ test('mail leaves signed as the rules have changed it, small or large', async ()
 test('nobody is spoken for who is not the author', async () => {
   const id = await send('From: eve@other.test\r\nSubject: x\r\n\r\nforeign author\r\n');
   expect(await verdicts((await arrived('foreign author')).content)).toEqual(['undefined/undefined none']);
-  const story = JSON.stringify(await postern.api.transaction(`txn_${id}`));
+  const story = JSON.stringify(await storyWithAttempt(id));
   expect(story).toContain('not signed as client.test/s1, client.test/ed: From is of other.test');
   await send('From: eve@source.test\r\nSubject: x\r\n\r\nsecond domain\r\n', 'eve@source.test');
   expect(await verdicts((await arrived('second domain')).content)).toEqual(['undefined/undefined none']);
