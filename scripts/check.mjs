@@ -1,7 +1,7 @@
 // `npm run check`: what to run before every push, in under a minute; the first time, while nothing is cached, it takes
 // up to two. Two parts at a time; the output of a part is shown when it fails. `npm run check -- lint types` runs only
-// those. What it leaves to `npm test`: specs with a database or sockets, and typed lint of a file that did not change
-// but whose imports did.
+// those. What it leaves out: specs with a database or sockets (`npm test`), and typed lint of a file that did not change
+// but whose imports did (`npm run lint`).
 import { spawn } from 'node:child_process';
 import { join, resolve } from 'node:path';
 import { prepare } from './lib/prepare.mjs';
